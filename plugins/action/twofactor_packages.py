@@ -30,13 +30,14 @@ class ActionModule(AskingAction):
             {
                 "name": {"type": "list", "elements": "str", "required": True},
                 "family": {"type": "str", "choices": sorted(FAMILIES), "required": True},
-                "refresh": {"type": "bool", "default": False},
             }
         )
         options = {"name": given["name"], "state": "present"}
         if given["family"] == "debian":
-            options["update_cache"] = given["refresh"]
             done = self._execute_module("ansible.builtin.apt", options, None, variables)
+            if done["failed"]:
+                # The host's package lists may name files that the archive no longer has.
+                done = self._execute_module("ansible.builtin.apt", {**options, "update_cache": True}, None, variables)
         else:
             done = self._by_its_manager(options, variables)
         outcome: dict[str, t.Any] = {name: done[name] for name in ("changed", "failed", "msg") if name in done}

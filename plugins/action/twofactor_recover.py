@@ -22,6 +22,8 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._gate import (
 _PREFIX = "twofactor-recover: "
 _REFUSED = 2
 """The exit status of the recovery command if it refuses its arguments."""
+_UNTIL = "The next run of fleet.auth.enable or fleet.auth.rollout asks again, as the variables say."
+_NEEDED = ("changed", "diff", "failed", "module_stderr", "module_stdout", "msg", "rc", "unreachable", "warnings")
 
 
 class ActionModule(AskingAction):
@@ -54,13 +56,8 @@ class ActionModule(AskingAction):
 
     def _one_user(self, user: str, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Let one user in without a code, with the recovery command of the host."""
-        host, command = (
-            variables["inventory_hostname"],
-            {
-                "argv": [places.RECOVERY_COMMAND, "--user", user],
-                "removes": f"{places.PAM_D}/twofactor",
-            },
-        )
+        host = variables["inventory_hostname"]
+        command = {"argv": [places.RECOVERY_COMMAND, "--user", user], "removes": places.SWITCH}
         done: dict[str, t.Any] = self._execute_module("ansible.builtin.command", command, None, variables)
         if done.get("unreachable"):
             return done
@@ -82,9 +79,6 @@ class ActionModule(AskingAction):
         return {**_short(done), "changed": "until the next run" in message, "msg": f"{message}. {_UNTIL}"}
 
 
-_UNTIL = "The next run of fleet.auth.enable or fleet.auth.rollout asks again, as the variables say."
-
-
 def _unclear(user: str | None, *, everyone: bool) -> list[str]:
     """Why it is not clear who should be let in: a mistake must not let everyone in."""
     if user is not None and everyone:
@@ -99,6 +93,3 @@ def _unclear(user: str | None, *, everyone: bool) -> list[str]:
 def _short(done: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The parts of a module's result that people need, or that Ansible shows."""
     return {key: done[key] for key in _NEEDED if key in done}
-
-
-_NEEDED = ("changed", "diff", "failed", "module_stderr", "module_stdout", "msg", "rc", "unreachable", "warnings")

@@ -80,13 +80,8 @@ import typing as t
 from ansible_collections.fleet.auth.plugins.plugin_utils._otpauth import provisioning_uri
 
 
-def otpauth_uri(secret: str, *, account: str, issuer: str | None = None, digits: int = 6, interval: int = 30) -> str:
-    """The provisioning URI of a base32 secret."""
-    return provisioning_uri(secret, account=account, issuer=issuer, digits=digits, interval=interval)
-
-
 class FilterModule:
     """Makes the filter known to Ansible."""
 
     def filters(self) -> dict[str, t.Callable[..., str]]:
-        return {"otpauth_uri": otpauth_uri}
+        return {"otpauth_uri": provisioning_uri}

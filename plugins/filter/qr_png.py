@@ -54,13 +54,8 @@ import typing as t
 from ansible_collections.fleet.auth.plugins.plugin_utils._otpauth import qr_as_png
 
 
-def qr_png(text: str, *, scale: int = 8) -> str:
-    """A QR code as a PNG picture in base64."""
-    return qr_as_png(text, scale=scale)
-
-
 class FilterModule:
     """Makes the filter known to Ansible."""
 
     def filters(self) -> dict[str, t.Callable[..., str]]:
-        return {"qr_png": qr_png}
+        return {"qr_png": qr_as_png}

@@ -56,13 +56,8 @@ import typing as t
 from ansible_collections.fleet.auth.plugins.plugin_utils._otpauth import qr_as_svg
 
 
-def qr_svg(text: str, *, title: str = "QR code") -> str:
-    """A QR code as an SVG element."""
-    return qr_as_svg(text, title=title)
-
-
 class FilterModule:
     """Makes the filter known to Ansible."""
 
     def filters(self) -> dict[str, t.Callable[..., str]]:
-        return {"qr_svg": qr_svg}
+        return {"qr_svg": qr_as_svg}

@@ -45,13 +45,8 @@ import typing as t
 from ansible_collections.fleet.auth.plugins.plugin_utils._otpauth import qr_for_terminal
 
 
-def qr_terminal(text: str) -> str:
-    """A QR code for a terminal."""
-    return qr_for_terminal(text)
-
-
 class FilterModule:
     """Makes the filter known to Ansible."""
 
     def filters(self) -> dict[str, t.Callable[..., str]]:
-        return {"qr_terminal": qr_terminal}
+        return {"qr_terminal": qr_for_terminal}

@@ -66,13 +66,8 @@ import typing as t
 from ansible_collections.fleet.auth.plugins.plugin_utils._otpauth import code_at
 
 
-def totp_code(secret: str, *, digits: int = 6, interval: int = 30, at: int | None = None) -> str:
-    """The code of a base32 secret now, or at a Unix time in seconds."""
-    return code_at(secret, digits=digits, interval=interval, at=at)
-
-
 class FilterModule:
     """Makes the filter known to Ansible."""
 
     def filters(self) -> dict[str, t.Callable[..., str]]:
-        return {"totp_code": totp_code}
+        return {"totp_code": code_at}

@@ -116,7 +116,7 @@ def main() -> None:
     bound = module.params["max_error_seconds"]
     if not 0 < bound < math.inf:
         module.fail_json(msg=f"max_error_seconds is {bound}; it must be a number of seconds above 0.")
-    module.exit_json(changed=False, time_sync=sync_status(run, bound).as_dict())
+    module.exit_json(changed=False, time_sync=sync_status(run, bound)._asdict())
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ author:
 description:
   - Installs packages with M(ansible.builtin.apt), M(ansible.builtin.dnf) or M(ansible.builtin.dnf5), and returns only
     the outcome and nothing else of the host's answer. With such an answer, a compromised host could set variables.
+  - If M(ansible.builtin.apt) fails, it is tried once more after an update of the package lists.
   - The role P(fleet.auth.twofactor#role) calls it.
 extends_documentation_fragment:
   - fleet.auth.module.root
@@ -27,10 +28,6 @@ options:
     type: str
     choices: [debian, rhel]
     required: true
-  refresh:
-    description: Whether the package lists are updated first. On RHEL, the package manager decides that.
-    type: bool
-    default: false
 attributes:
   action:
     description: Runs on the controller, and runs Ansible's own modules on the host.

@@ -25,10 +25,6 @@ class InvalidAnswer(Exception):
 class Kind(t.Protocol):
     """The kind of a value."""
 
-    @property
-    def type(self) -> str:
-        """The type's name in the documentation."""
-
     def checked(self, value: t.Any, where: str) -> t.Any:
         """The value, built anew from plain types. Raises InvalidAnswer."""
 
@@ -36,8 +32,6 @@ class Kind(t.Protocol):
 @dataclass(frozen=True)
 class Bool:
     """True or false."""
-
-    type: t.ClassVar[str] = "bool"
 
     def checked(self, value: t.Any, where: str) -> bool:
         if not isinstance(value, bool):
@@ -52,10 +46,6 @@ class Number:
     low: float
     high: float
     whole: bool = True
-
-    @property
-    def type(self) -> str:
-        return "int" if self.whole else "float"
 
     def checked(self, value: t.Any, where: str) -> int | float:
         kinds = (int,) if self.whole else (int, float)
@@ -73,7 +63,6 @@ class Text:
     longest: int = LONG
     of: str = "one line of characters that can be printed"
     fits: t.Callable[[str], object] = str.isprintable
-    type: t.ClassVar[str] = "str"
 
     def checked(self, value: t.Any, where: str) -> str:
         if not isinstance(value, str):
@@ -90,8 +79,6 @@ class Text:
 class Words:
     """Sentences for people. They may quote the host's files and programs: odd characters are escaped, not refused."""
 
-    type: t.ClassVar[str] = "str"
-
     def checked(self, value: t.Any, where: str) -> str:
         return in_one_line(Text(of="a text", fits=lambda _text: True).checked(value, where))
 
@@ -101,10 +88,6 @@ class Nullable:
     """Nothing (null), or another kind."""
 
     kind: Kind
-
-    @property
-    def type(self) -> str:
-        return self.kind.type
 
     def checked(self, value: t.Any, where: str) -> t.Any:
         return None if value is None else self.kind.checked(value, where)
@@ -116,7 +99,6 @@ class Listed:
 
     each: Kind
     most: int = MANY
-    type: t.ClassVar[str] = "list"
 
     def checked(self, value: t.Any, where: str) -> list[t.Any]:
         if not isinstance(value, list):
@@ -133,7 +115,6 @@ class Mapped:
     key: Text
     each: Kind
     most: int = MANY
-    type: t.ClassVar[str] = "dict"
 
     def checked(self, value: t.Any, where: str) -> dict[str, t.Any]:
         if not isinstance(value, dict):
@@ -151,7 +132,6 @@ class Record:
     """A dictionary with exactly these keys."""
 
     fields: t.Mapping[str, Kind]
-    type: t.ClassVar[str] = "dict"
 
     def checked(self, value: t.Any, where: str) -> dict[str, t.Any]:
         if not isinstance(value, dict):

@@ -48,7 +48,9 @@ _RESET = "\x1b[0m"
 _HALF_BLOCKS = {(0, 0): " ", (1, 0): "▀", (0, 1): "▄", (1, 1): "█"}
 
 
-def provisioning_uri(secret: str, *, account: str, issuer: str | None, digits: int, interval: int) -> str:
+def provisioning_uri(
+    secret: str, *, account: str, issuer: str | None = None, digits: int = 6, interval: int = 30
+) -> str:
     """Return the `otpauth://totp/` URI of the Key Uri Format. It names digits only if not 6, and the period if not 30.
 
     secret: base32, 1 to 64 bytes. account, issuer: without a colon, because a colon separates the two in the format.
@@ -61,7 +63,7 @@ def provisioning_uri(secret: str, *, account: str, issuer: str | None, digits: i
     )
 
 
-def code_at(secret: str, *, digits: int, interval: int, at: int | None) -> str:
+def code_at(secret: str, *, digits: int = 6, interval: int = 30, at: int | None = None) -> str:
     """Return the code (RFC 6238, SHA-1) at the Unix time `at`, or now by the controller's clock.
 
     secret: base32, 1 to 64 bytes. digits: 6 to 8. interval: 5 to 120 seconds. at: whole seconds from 0 on.
@@ -83,7 +85,7 @@ def qr_for_terminal(text: str) -> str:
     return "\n".join(f"{_BLACK_ON_WHITE}{line}{_RESET}" for line in lines)
 
 
-def qr_as_svg(text: str, *, title: str) -> str:
+def qr_as_svg(text: str, *, title: str = "QR code") -> str:
     """Return a QR code as an SVG element for HTML, black on white, that fills the element it is put in.
 
     text: 1 to 2953 bytes. title: what a screen reader says. Raises AnsibleFilterError.
@@ -105,7 +107,7 @@ def qr_as_svg(text: str, *, title: str) -> str:
     return out.getvalue().decode().replace("<svg ", '<svg role="img" ', 1)
 
 
-def qr_as_png(text: str, *, scale: int) -> str:
+def qr_as_png(text: str, *, scale: int = 8) -> str:
     """Return a QR code as a PNG picture in base64, black on white.
 
     text: 1 to 2953 bytes. scale: pixels per module, 1 to 40. Raises AnsibleFilterError.

@@ -98,18 +98,9 @@ def factors(user: Answer) -> str:
     return ", ".join([*has, "code"] if user["enrolled"] else has)
 
 
-def refused(answer: Answer) -> tuple[str, ...]:
-    """All accounts of those refusals that name only the first ten."""
-    return _all_users(answer.get("refused", ()))
-
-
-def warned(answer: Answer) -> tuple[str, ...]:
-    """All accounts of those warnings that name only the first ten."""
-    return _all_users(answer.get("warned", ()))
-
-
-def _all_users(sentences: t.Iterable[Answer]) -> tuple[str, ...]:
-    return tuple(sorted({user for one in sentences for user in one["users"]}))
+def all_users(answer: Answer, part: str) -> tuple[str, ...]:
+    """All accounts of those sentences in a part of the answer, `refused` or `warned`, that name only the first ten."""
+    return tuple(sorted({user for one in answer.get(part, ()) for user in one["users"]}))
 
 
 def to_do(answer: Answer) -> tuple[str, ...]:

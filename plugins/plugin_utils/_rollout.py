@@ -112,7 +112,7 @@ def _line(host: str, plan: _report.Answer | None, result: _report.Answer | None)
             asks=_report.asks(plan),
             enforced=_report.enforced(plan),
             notes=notes,
-            refused=_report.refused(plan),
+            refused=_report.all_users(plan, "refused"),
         )
     changes = _report.to_do(plan)
     outcome = "waiting" if changes else "right"

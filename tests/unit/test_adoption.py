@@ -349,7 +349,7 @@ class TestReading:
         return made
 
     def read(self, path: Path, largest: int = 1000) -> OldFile | None:
-        return next(adopt._read(str(path), str(path.parent), (os.getuid(),), largest), None)
+        return adopt._read(str(path), str(path.parent), (os.getuid(),), largest)
 
     def test_returns_the_text_of_a_file_that_only_the_owner_can_read(self, path: Path) -> None:
         assert self.read(path) == OldFile(str(path), OWN)
@@ -371,10 +371,12 @@ class TestReading:
     @pytest.mark.parametrize(("mode", "names"), [(0o600, True), (0o640, True), (0o604, True), (0o620, False)])
     def test_names_the_users_of_a_file_that_only_root_can_write(self, path: Path, mode: int, names: bool) -> None:
         path.chmod(mode)
-        (found,) = adopt._read(str(path), str(path.parent), (os.getuid(),), 1000, names_at_least=True)
+        found = adopt._read(str(path), str(path.parent), (os.getuid(),), 1000, names_at_least=True)
+        assert found
         assert (found.text, bool(found.unsafe), found.names_are_certain) == (OWN if names else "", mode != 0o600, names)
         path.with_name("hard").hardlink_to(path)
-        (found,) = adopt._read(str(path), str(path.parent), (os.getuid(),), 1000, names_at_least=True)
+        found = adopt._read(str(path), str(path.parent), (os.getuid(),), 1000, names_at_least=True)
+        assert found
         assert (found.text, found.names_are_certain) == ("", False)
 
     def test_refuses_links_special_files_and_files_of_others(self, path: Path) -> None:
@@ -391,7 +393,8 @@ class TestReading:
         assert found
         assert (found.text, found.unsafe[:30]) == ("", "has further hard links. Remove")
         hard.unlink()
-        found = next(adopt._read(str(path), str(path.parent), (os.getuid() + 1,), 1000))
+        found = adopt._read(str(path), str(path.parent), (os.getuid() + 1,), 1000)
+        assert found
         assert (found.text, "belongs to neither" in found.unsafe) == ("", True)
 
     def test_refuses_a_file_that_is_too_large(self, path: Path) -> None:
@@ -404,12 +407,14 @@ class TestReading:
         folder = path.with_name("folder")
         folder.symlink_to("nowhere")
         inside = folder / "secret"
-        found = next(adopt._read(str(inside), str(path.parent), (os.getuid(),), 1000))
+        found, of_link = (adopt._read(str(one), str(path.parent), (os.getuid(),), 1000) for one in (inside, folder))
+        assert found
+        assert of_link
         assert "is a symbolic link, or is in a directory that is one" in found.unsafe
-        assert next(adopt._read(str(folder), str(path.parent), (os.getuid(),), 1000)).unsafe == found.unsafe
+        assert of_link.unsafe == found.unsafe
         folder.unlink()
         folder.write_text("")
-        assert not [*adopt._read(str(inside), str(path.parent), (os.getuid(),), 1000)]
+        assert adopt._read(str(inside), str(path.parent), (os.getuid(),), 1000) is None
 
     def test_looks_up_accounts_that_the_host_does_not_list(self, monkeypatch: pytest.MonkeyPatch) -> None:
         root, daemon = pwd.getpwnam("root"), pwd.getpwnam("daemon")
@@ -419,6 +424,7 @@ class TestReading:
 
     def test_follows_no_link_below_a_home(self, path: Path) -> None:
         (path.parent / "folder").symlink_to(path.parent)
-        found = next(adopt._read(str(path.parent / "folder" / "secret"), str(path.parent), (os.getuid(),), 1000))
+        found = adopt._read(str(path.parent / "folder" / "secret"), str(path.parent), (os.getuid(),), 1000)
+        assert found
         assert (found.text, "is in a directory that is one" in found.unsafe) == ("", True)
         assert stat.S_ISLNK((path.parent / "folder").lstat().st_mode)

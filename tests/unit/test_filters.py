@@ -26,6 +26,7 @@ from ansible_collections.fleet.auth.plugins.filter import (
     qr_terminal,
     totp_code,
 )
+from ansible_collections.fleet.auth.plugins.plugin_utils._otpauth import qr_as_png
 
 # The key of the test vectors in RFC 6238, appendix B.
 SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
@@ -75,7 +76,7 @@ def test_copy_writes_a_picture_to_a_file_byte_for_byte(tmp_path: Path) -> None:
     arguments = {"content": "{{ 'hi' | fleet.auth.qr_png | b64decode }}", "dest": f"{tmp_path}/hi.png", "mode": "0600"}
     run = ansible("copy", json.dumps(arguments))
     assert "CHANGED" in run.stdout, run.stdout + run.stderr
-    assert (tmp_path / "hi.png").read_bytes() == base64.b64decode(qr_png.qr_png("hi"))
+    assert (tmp_path / "hi.png").read_bytes() == base64.b64decode(qr_as_png("hi"))
 
 
 def test_a_refusal_reaches_the_playbook_without_the_secret() -> None:

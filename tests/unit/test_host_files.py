@@ -149,7 +149,10 @@ class TestNames:
         assert re.findall(r"^    (\w+)\)$", cases, re.MULTILINE) == list(backends.BACKENDS)
         assert f"date -u +{passes.TIME_FORMAT})" in END_PASSES
         removed = words(END_PASSES, "    rm -f /etc/systemd", "\nfi")
-        assert {f"/etc/systemd{removed[0]}", *removed[1:]} == {*places.FOR_PASSES, places.PASSES_STAMP}
+        assert {f"/etc/systemd{removed[0]}", *removed[1:]} == {
+            *places.FOR_PASSES,
+            places.PASSES_STAMP,
+        }
 
     def test_in_units(self) -> None:
         def unit(path: str) -> configparser.ConfigParser:

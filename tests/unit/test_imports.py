@@ -51,7 +51,7 @@ _LOOK = {
     *("_texts/cockpit_conf", "_texts/code_step", "_texts/dispatch", "_texts/drop_in", "_texts/found", "_texts/keytab"),
     *("_texts/guard", "_texts/opened", "_texts/pam", "_texts/pam_conf", "_texts/patterns"),
     *("_texts/login_daemons", "_texts/pam_modules", "_texts/placement", "_texts/proof", "_texts/security_keys"),
-    *("_texts/self_service", "_texts/sshd_config", "_texts/sshd_start", "_texts/succeed_if", "_texts/tally"),
+    *("_texts/sshd_config", "_texts/sshd_start", "_texts/succeed_if", "_texts/tally"),
     *("_texts/sudoers", "_texts/unit_variables", "_texts/vendor_copy"),
     *("_wanted/bounds", "_wanted/handed", "_wanted/options", "_wanted/secret", "_wanted/security_key"),
     *("_wanted/naming", "_wanted/settings"),

@@ -334,7 +334,7 @@ class TestPass:
             f"the passes of {first} and 290 more on web1 end with the move to google_authenticator. Give each another "
             "one afterwards, with fleet.auth.pass."
         )
-        assert report.warned(made) == [{"message": warning, "users": names}]
+        assert report.all_users(made.warnings) == [{"message": warning, "users": names}]
 
 
 class TestAllCredentials:

@@ -630,7 +630,7 @@ class TestNewEnrolment:
             "next of those names would get. Unless they are in a directory that does not answer, remove them "
             "with users: [{name: NAME, state: absent}]."
         )
-        assert report.warned(made) == [{"message": warning, "users": names}]
+        assert report.all_users(made.warnings) == [{"message": warning, "users": names}]
 
     def test_of_a_deleted_account_is_warned_about(self) -> None:
         state = replace(carried_out(wanted()), credentials={"zoe": credential("zoe")})
@@ -1335,7 +1335,7 @@ class TestRefusal:
     def test_of_many_people_is_one_sentence_and_all_are_returned(self, target: Settings, sentence: str) -> None:
         made = plan(target, host_state(ACCOUNTS[0], *self.MANY))
         assert made.refusals == (f"{self.FIRST} and 290 more {sentence}",)
-        assert report.refused(made) == [
+        assert report.all_users(made.refusals) == [
             {"message": made.refusals[0], "users": [one.name for one in self.MANY]},
         ]
 
@@ -1345,7 +1345,7 @@ class TestRefusal:
         """Check that the plan has this sentence as its only refusal, and returns everybody whom it is about."""
         made = plan(target, state)
         assert made.refusals == (sentence.format(names=f"{self.FIRST} and 290 more"),)
-        assert report.refused(made) == [{"message": made.refusals[0], "users": [*self.NAMES]}]
+        assert report.all_users(made.refusals) == [{"message": made.refusals[0], "users": [*self.NAMES]}]
 
     def enrolled(self, *names: str, text: str = "HOTP/T30 {name} - 3132\n") -> dict[str, FileState]:
         return {name: file(text.format(name=name), 0o600) for name in names}
@@ -1367,7 +1367,7 @@ class TestRefusal:
         (refusal,) = made.refusals
         assert refusal.startswith(f"the credentials of {self.FIRST} and 290 more on web1, in /etc/oath, {expected}")
         assert len(refusal) < 300
-        assert report.refused(made) == [{"message": refusal, "users": [*self.NAMES]}]
+        assert report.all_users(made.refusals) == [{"message": refusal, "users": [*self.NAMES]}]
 
     def test_of_many_differently_damaged_credentials_is_one_sentence(self) -> None:
         texts = {name: f"# {name}\n" * number + "HOTP/T30\n" for number, name in enumerate(self.NAMES)}
@@ -1444,7 +1444,7 @@ class TestRefusal:
             "and 290 more on web1 are credentials of accounts whose name PAM or sshd cannot hold. Remove the files, or"
             in refusal
         )
-        assert report.refused(made)[0]["users"] == [repr(name) for name in names]
+        assert report.all_users(made.refusals)[0]["users"] == [repr(name) for name in names]
 
     def test_of_a_move_of_many_credentials_is_one_sentence(self) -> None:
         """Credentials that pam_oath cannot hold, and credentials that would replace other secrets."""
@@ -1469,7 +1469,7 @@ class TestRefusal:
         )
 
     def test_of_few_people_does_not_return_them_again(self) -> None:
-        assert report.refused(plan(settings("bob", ssh=True, services=[]), host_state())) == []
+        assert report.all_users(plan(settings("bob", ssh=True, services=[]), host_state()).refusals) == []
 
     def test_of_a_clock_that_is_not_in_sync(self) -> None:
         state = host_state(time_sync=NOT_IN_SYNC)
@@ -1625,7 +1625,7 @@ class TestHeldCredentials:
             "+i), and each login has to note the used code in /etc/oath: every code of them is denied. Run there "
             "for each: chattr -i /etc/oath/NAME."
         )
-        assert report.warned(made) == [{"message": told, "users": names}]
+        assert report.all_users(made.warnings) == [{"message": told, "users": names}]
 
 
 class TestDrift:

@@ -268,15 +268,15 @@ class TestUnproven:
         used = file(f"HOTP/T30 bob - {KEY.hex()} 0 755224 2026-03-01T12:00:00L\n", 0o600)
         state = replace(on, credentials={**on.credentials, "bob": used})
         given = {"name": "carol", "secret": SECRET}
-        assert report.unproven(Situation(WANTED, on)) == ["alice", "bob", "carol"]
-        assert report.unproven(Situation(WANTED, state)) == ["alice", "carol"]
+        assert report.to_prove(Situation(WANTED, on)) == ["alice", "bob", "carol"]
+        assert report.to_prove(Situation(WANTED, state)) == ["alice", "carol"]
         target = settings(users=[{"name": "alice"}, {"name": "bob"}, given])
-        assert report.unproven(Situation(target, state)) == ["alice"]
+        assert report.to_prove(Situation(target, state)) == ["alice"]
         target = settings(users=[{"name": "alice", "state": "absent"}, {"name": "zoe"}])
-        assert report.unproven(Situation(target, state)) == []
+        assert report.to_prove(Situation(target, state)) == []
 
     def test_are_none_if_two_factor_login_is_off(self, on: HostState) -> None:
-        assert report.unproven(Situation(replace(WANTED, enabled=False), on)) == []
+        assert report.to_prove(Situation(replace(WANTED, enabled=False), on)) == []
 
 
 class TestStatus:
@@ -290,7 +290,7 @@ class TestStatus:
             "asks": ["sshd", "sudo"],
             "let_off": [],
             "guard": {"mode": "off", "alerts": []},
-            "time_sync": time_sync and time_sync.as_dict(),
+            "time_sync": time_sync and time_sync._asdict(),
         }
         assert json.loads(json.dumps(status)) == status
 

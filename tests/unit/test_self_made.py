@@ -99,4 +99,4 @@ class TestBeforeAcceptance:
         situation = Situation(settings("alice"), self.STATE)
         told = report.users(situation)["alice"]
         assert (told["enrolled"], told["proven"], told["self_made"]) == (True, False, MADE)
-        assert report.unproven(situation) == []
+        assert report.to_prove(situation) == []

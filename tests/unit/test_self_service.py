@@ -23,13 +23,14 @@ from ansible_collections.fleet.auth.plugins.module_utils._backends import backen
 from ansible_collections.fleet.auth.plugins.module_utils._backends.credential import RECOVERY_CODES, Clock
 from ansible_collections.fleet.auth.plugins.module_utils._backends.hotp import hotp
 from ansible_collections.fleet.auth.plugins.module_utils._host import nss
+from ansible_collections.fleet.auth.plugins.module_utils._plan import self_service as plan_self_service
 from ansible_collections.fleet.auth.plugins.module_utils._self_service import pam_client, program, terminal
 from ansible_collections.fleet.auth.plugins.module_utils._self_service.conversation import (
     Conversation,
     Refusal,
     parse_request,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._texts import invitation, self_service
+from ansible_collections.fleet.auth.plugins.module_utils._texts import invitation
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, CodeStep
 from ansible_collections.fleet.auth.plugins.module_utils._texts.invitation import Invitation
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import decode_secret, encode_secret
@@ -502,7 +503,7 @@ def test_key_given_by_the_administrator_is_not_renewed() -> None:
     status, begun = talk(host, {"do": "status"}, {"do": "begin", **BEGUN, "what": "renew", "code": RIGHT})
     assert (status["may"], begun["ok"], host.checked) == (["device", "recovery-codes"], False, [])
     given = Settings(users=(User("alice", secret=KEY), User("bob")))
-    assert json.loads(self_service.config(given)) == {
+    assert json.loads(plan_self_service._config(given)) == {
         "codes": {"otp_digits": 6, "interval": 30, "window": 1},
         "given": ["alice"],
     }

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import html.parser
+import re
 import subprocess
 import urllib.parse
 from pathlib import Path
@@ -112,6 +113,12 @@ def test_pages_of_the_collection_have_working_links_everywhere(path: Path, pages
     for picture in _targets(path, "image", "src"):
         assert picture.startswith(f"{_REPOSITORY}/raw/main/"), picture
         assert (_ROOT / picture.removeprefix(f"{_REPOSITORY}/raw/main/")).is_file(), picture
+
+
+@pytest.mark.parametrize("path", _SHIPPED, ids=lambda path: path.name)
+def test_definitions_of_links_are_not_shown(path: Path) -> None:
+    """Two on one line are none, and neither are those below them."""
+    assert re.findall(r"\[.+\]:\s", MarkdownIt().enable("table").render(path.read_text())) == []
 
 
 def _targets(path: Path, kind: str, attribute: str) -> list[str]:

@@ -178,7 +178,7 @@ class TestNoService:
 class TestChrony:
     def test_a_clock_that_follows_a_server_is_in_sync(self) -> None:
         status = FakeHost(TRACKING, SOURCES).status()
-        assert status.as_dict() == {
+        assert status._asdict() == {
             "in_sync": True,
             "service": "chrony",
             "source": "127.0.0.1",
@@ -339,7 +339,7 @@ class TestSystemdTimesyncd:
     def test_a_clock_that_follows_a_server_is_in_sync(self) -> None:
         status = timesyncd(age=15.705).status()
         offset, delay, drift = 0.000028, 0.000088, 15e-6 * 15.705
-        assert status.as_dict() == {
+        assert status._asdict() == {
             "in_sync": True,
             "service": "systemd-timesyncd",
             "source": "ntp",
@@ -548,4 +548,4 @@ class TestModule:
         monkeypatch.setattr(time_sync_info, "AnsibleModule", module)
         monkeypatch.setattr(time_sync_info, "sync_status", lambda _run, bound: host.status(bound))
         time_sync_info.main()
-        assert module.result == {"changed": False, "time_sync": host.status().as_dict()}
+        assert module.result == {"changed": False, "time_sync": host.status()._asdict()}

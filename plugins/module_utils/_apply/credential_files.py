@@ -18,7 +18,7 @@ from . import files
 from .actions import ApplyError
 
 _LOCK_SECONDS = 5.0
-_OUR_LOCK = f"{places.CREDENTIAL_LOCK_TEXT}\n".encode()
+_OUR_LOCK = f"{places.CREDENTIAL_LOCK_TEXT}\n"
 
 
 def rewrite(path: str, lock: str, change: t.Callable[[str], str | None]) -> bool:
@@ -45,13 +45,13 @@ def prepare(new: str, path: str, change: t.Callable[[str], str | None]) -> bool:
     Newer releases of pam_google_authenticator heed no lock. So the credential is read again afterwards; if a login has
     written it in the meantime, `change` is called again.
     """
-    text = read(path)
+    text = files.read(path)
     while True:
         changed = change(text)
         if changed is None:
             return False
         write(new, changed)
-        seen, text = text, read(path)
+        seen, text = text, files.read(path)
         if text == seen:
             return True
 
@@ -59,7 +59,7 @@ def prepare(new: str, path: str, change: t.Callable[[str], str | None]) -> bool:
 def add(path: str, text: str) -> None:
     """Give a credential to a user who has none."""
     files.make_directory(os.path.dirname(path), 0o700)
-    files.replace(path, text.encode("utf-8", "surrogateescape"), 0o600)
+    files.replace(path, text, 0o600)
 
 
 def write(path: str, text: str) -> None:
@@ -70,13 +70,7 @@ def write(path: str, text: str) -> None:
 
 def create(path: str, text: str) -> None:
     """Create the file, which only root may read. Call `files.sync` to flush it to disk."""
-    files.create(path, text.encode("utf-8", "surrogateescape"), 0o600, 0, 0)
-
-
-def read(path: str) -> str:
-    """The text of the file. Comments in it may have any characters."""
-    with open(path, "rb") as file:
-        return file.read().decode("utf-8", "surrogateescape")
+    files.create(path, text, 0o600, 0, 0)
 
 
 @contextlib.contextmanager
@@ -120,4 +114,4 @@ def remove_own_locks() -> None:
 def _is_ours(lock: str) -> bool:
     """Whether a run has taken this lock, and not a login."""
     with open(lock, "rb") as file:
-        return file.read(len(_OUR_LOCK) + 1) == _OUR_LOCK
+        return file.read(len(_OUR_LOCK) + 1) == _OUR_LOCK.encode()

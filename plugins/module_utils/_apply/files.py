@@ -20,26 +20,26 @@ def staged(path: str, what: int | str) -> str:
     return f"{directory}/.{name}.fleet-auth-{what}"
 
 
-def read(path: str) -> bytes:
-    """The content of a file."""
+def read(path: str) -> str:
+    """The text of a file, in which any bytes may be."""
     with open(path, "rb") as file:
-        return file.read()
+        return file.read().decode("utf-8", "surrogateescape")
 
 
-def write(path: str, content: bytes, mode: int, uid: int, gid: int) -> None:
+def write(path: str, text: str, mode: int, uid: int, gid: int) -> None:
     """Create a file that nobody reads yet, and flush it to disk."""
-    create(path, content, mode, uid, gid)
+    create(path, text, mode, uid, gid)
     sync(path)
 
 
-def create(path: str, content: bytes, mode: int, uid: int, gid: int) -> None:
+def create(path: str, text: str, mode: int, uid: int, gid: int) -> None:
     """Create a file that nobody reads yet. Call `sync` to flush it to disk."""
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     unlink(path)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            file.write(text.encode("utf-8", "surrogateescape"))
             file.flush()
             os.fchown(file.fileno(), uid, gid)
             os.fchmod(file.fileno(), mode)
@@ -75,11 +75,11 @@ def sync_all(paths: t.Sequence[str]) -> None:
             pass
 
 
-def replace(path: str, content: bytes, mode: int) -> None:
+def replace(path: str, text: str, mode: int) -> None:
     """Replace a file. Readers, and a host that loses power, see either the old file or the new one."""
     temporary = staged(path, "new")
     try:
-        write(temporary, content, mode, 0, 0)
+        write(temporary, text, mode, 0, 0)
         os.rename(temporary, path)
     except OSError:
         unlink(temporary)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from .. import _places as places
@@ -23,6 +22,5 @@ def start_timer(static_files: t.Mapping[str, str], actions: Actions) -> None:
     `static_files` has the texts of the files to install, by path.
     """
     for path, mode in places.FOR_PASSES.items():
-        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        files.replace(path, static_files[path].encode("ascii"), mode)
+        files.replace(path, static_files[path], mode)
     units.start(places.PASSES_TIMER, actions)

@@ -10,7 +10,7 @@ import os
 import time
 
 from .. import _places as places
-from . import journal
+from . import files, journal
 
 CONFIRMED_WITHIN = 60
 """The seconds within which a run confirms its change, if it can. This takes a new connection and one module."""
@@ -26,19 +26,19 @@ def awaits_confirmation() -> bool:
 
     Only a completed change can be confirmed; a change that is not complete was cut short.
     """
-    try:
-        with open(places.JOURNAL, encoding="utf-8") as file:
-            done = journal.done_at(file.read())
-    except FileNotFoundError:
-        return False
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - done < CONFIRMED_WITHIN
+    text = _journal()
+    return text is not None and time.clock_gettime(time.CLOCK_BOOTTIME) - journal.done_at(text) < CONFIRMED_WITHIN
 
 
 def pending_change() -> tuple[str, float] | None:
     """The token that confirms the change, and the time it began, in seconds since boot; None if there is no change."""
+    text = _journal()
+    return None if text is None else (journal.token_of(text), journal.made_at(text))
+
+
+def _journal() -> str | None:
+    """The text of the journal; None if there is none."""
     try:
-        with open(places.JOURNAL, encoding="utf-8") as file:
-            script = file.read()
+        return files.read(places.JOURNAL)
     except FileNotFoundError:
         return None
-    return journal.token_of(script), journal.made_at(script)

@@ -113,19 +113,18 @@ def _stage(change: object, _staging: Staging, _number: int) -> None:
 @_stage.register(Write)
 def _stage_write(change: Write, staging: Staging, number: int) -> None:
     new = staging.staged_path(change.path, number)
-    files.write(new, change.content.encode("utf-8", "surrogateescape"), change.mode, change.uid, change.gid)
+    files.write(new, change.content, change.mode, change.uid, change.gid)
     staging.add_replacement(change.path, new, _rename_step(new, change.path))
 
 
 @_stage.register(Edit)
 def _stage_edit(change: Edit, staging: Staging, number: int) -> None:
     new, latest = staging.staged_path(change.path, number), staging.latest(change.path)
-    content = change.content.encode("utf-8", "surrogateescape")
     seen = os.stat(latest)
-    if files.read(latest) != change.former.encode("utf-8", "surrogateescape"):
+    if files.read(latest) != change.former:
         raise _changed_meanwhile(change.path)
     kept = xattrs.read(latest)
-    files.create(new, content, change.mode, change.uid, change.gid)
+    files.create(new, change.content, change.mode, change.uid, change.gid)
     # Last, since a change of the owner removes capabilities.
     xattrs.write(new, kept)
     files.sync(new)
@@ -187,7 +186,7 @@ def _stage_move(change: Move, staging: Staging, number: int) -> None:
     new = staging.staged_path(change.path, number)
     # A rehearsal: if the credential cannot be converted, or the disk is full, this fails before the host is changed.
     # The step converts it again, since people may use codes until then.
-    credential_files.write(new, change.revision.text(credential_files.read(change.before), secrets.token_bytes))
+    credential_files.write(new, change.revision.text(files.read(change.before), secrets.token_bytes))
 
     def step(_actions: Actions) -> None:
         with credential_files.locked(change.lock):

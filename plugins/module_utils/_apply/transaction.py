@@ -56,7 +56,7 @@ def applied(plan: Plan, actions: Actions, rollback_after: int, static_files: t.M
         if rollback_after:
             # From now on another run waits for a while, so that this change can be confirmed.
             done = journal.mark_done(text, time.clock_gettime(time.CLOCK_BOOTTIME))
-            files.replace(places.JOURNAL, done.encode("utf-8", "surrogateescape"), 0o600)
+            files.replace(places.JOURNAL, done, 0o600)
     except (OSError, ApplyError) as error:
         raise ApplyError(f"{describe(error)} {undo(actions)}") from error
     except Exception as error:
@@ -122,18 +122,18 @@ def _arm(text: str, static_files: t.Mapping[str, str], actions: Actions, rollbac
         )
         if code != 0:
             raise ApplyError(f"systemd cannot start the timer that would put the host back: {error.strip()}.")
+
+    def install(path: str) -> None:
+        files.replace(path, static_files[path], places.FOR_A_CHANGE[path])
+
     if os.path.isdir(places.SYSTEMD):
         os.makedirs(os.path.dirname(places.BOOT_LINK), mode=0o755, exist_ok=True)
-        _write_static_file(places.BOOT_UNIT, static_files)
+        install(places.BOOT_UNIT)
         with contextlib.suppress(FileExistsError):
             os.symlink(places.BOOT_UNIT, places.BOOT_LINK)
     os.makedirs(places.STATE_DIRECTORY, mode=0o700, exist_ok=True)
-    _write_static_file(places.UNDO, static_files)
-    files.replace(places.JOURNAL, text.encode("utf-8", "surrogateescape"), 0o600)
-
-
-def _write_static_file(path: str, static_files: t.Mapping[str, str]) -> None:
-    files.replace(path, static_files[path].encode("ascii"), places.FOR_A_CHANGE[path])
+    install(places.UNDO)
+    files.replace(places.JOURNAL, text, 0o600)
 
 
 def _clean_up(actions: Actions) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The interface of a backend, in parts. Types only, which are not needed on a host.
+"""The interface of a backend. Types only, which are not needed on a host.
 
 A backend is a Python module that has all of these members. Any that read a credential file raise CredentialError.
 """
@@ -17,8 +17,10 @@ if t.TYPE_CHECKING:
     from .credential import Clock, Credential, MakeKey
 
 
-class Package(t.Protocol):
-    """The PAM module, and the package that it comes from."""
+class Backend(t.Protocol):
+    """How one PAM module asks for codes, and how its credential files are written."""
+
+    # The PAM module, and the package that it comes from
 
     MODULE: str
     """The file of the PAM module, such as `pam_oath.so`."""
@@ -32,9 +34,7 @@ class Package(t.Protocol):
         os-release(5).
         """
 
-
-class Abilities(t.Protocol):
-    """What the module can do."""
+    # What the module can do
 
     DIGITS: t.Collection[int]
     INTERVALS: t.Collection[int]
@@ -46,9 +46,7 @@ class Abilities(t.Protocol):
     RECOVERY_WINDOW: int
     """The least window with which all recovery codes are valid."""
 
-
-class PamLine(t.Protocol):
-    """The line of the code step that asks for the code."""
+    # The line of the code step that asks for the code
 
     def pam_line(self, settings: Settings, /) -> str:
         """The module of the code step, with its arguments."""
@@ -56,9 +54,7 @@ class PamLine(t.Protocol):
     def code_length(self, step: CodeStep, /) -> int | None:
         """The length of the codes that a code step asks for; None if it does not ask for codes of this backend."""
 
-
-class CredentialFiles(t.Protocol):
-    """Where credential files are, and what a login leaves beside them."""
+    # Where credential files are, and what a login leaves beside them
 
     DIRECTORY: str
     """The directory of the credential files, each of which has its user's name."""
@@ -69,9 +65,7 @@ class CredentialFiles(t.Protocol):
     LEFT_BEHIND: tuple[str, ...]
     """Patterns of the names of files that an interrupted login leaves behind, as in glob(7)."""
 
-
-class CredentialFormat(t.Protocol):
-    """How to read and change a credential file. Texts in, texts out."""
+    # How to read and change a credential file: texts in, texts out
 
     def read(self, text: str, user: str, now: float | None = None, /) -> Credential:
         """Parse a credential file. With `now`, in seconds since the epoch, also find which codes are used."""
@@ -102,7 +96,3 @@ class CredentialFormat(t.Protocol):
 
     def use_code(self, text: str, user: str, code: str, step: CodeStep, clock: Clock, /) -> str | None:
         """Use a code as a login would. Returns the file in which the code is used, or None if the code is wrong."""
-
-
-class Backend(Package, Abilities, PamLine, CredentialFiles, CredentialFormat, t.Protocol):
-    """The whole interface."""

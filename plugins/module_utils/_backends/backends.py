@@ -112,6 +112,5 @@ def unsupported(wanted: Settings) -> t.Iterator[str]:
             several = " or ".join(name for name, one in BACKENDS.items() if one.DEVICES)
             yield (
                 f"O(users): {user.name} has devices, but {named} has one secret per user. Leave them out, or set "
-                "O(backend) to "
-                f"{several}."
+                f"O(backend) to {several}."
             )

@@ -321,7 +321,20 @@ class HostState:
     @property
     def code_step(self) -> CodeStep:
         """The code step, parsed."""
-        return CodeStep.parse(None if places.SWITCH in self.foreign_files else self.text(places.SWITCH))
+        return CodeStep.parse(self.own_text(places.SWITCH))
+
+    def own_text(self, path: str) -> str | None:
+        """The content of a file of ours; None if there is none, or if somebody else's is in its place."""
+        return None if path in self.foreign_files else self.text(path)
+
+    def credentials_of(self, backend: str) -> t.Mapping[str, FileState]:
+        """The credential files of a backend, by account."""
+        return self.credentials if backend == self.backend else self.other_credentials.get(backend, {})
+
+    @property
+    def ansible_user(self) -> str | None:
+        """The account that Ansible connects as; None if that is not known."""
+        return self.connection.user if self.connection else None
 
     @property
     def service_files(self) -> ServiceFiles:

@@ -39,10 +39,6 @@ class SyncStatus(t.NamedTuple):
     error_seconds: float | None
     reason: str
 
-    def as_dict(self) -> dict[str, t.Any]:
-        """The status in plain types, as modules return it."""
-        return self._asdict()
-
 
 class Probe(t.NamedTuple):
     """What is needed to read a time service; see time_sync()."""

@@ -110,8 +110,7 @@ def problems(situation: Situation) -> t.Iterator[tuple[str, Reason]]:
     settings, state = situation
     asked = state.code_step.names if settings.scope == "enrolled" else None
     moving = _holders_afterwards(situation) if situation.moving else ()
-    absent = {user.name for user in settings.users if not user.present}
-    names = sorted(({*state.credentials, *(asked or ())} & {*state.accounts, *moving}) - absent)
+    names = sorted(({*state.credentials, *(asked or ())} & {*state.accounts, *moving}) - situation.absent_users)
     faults = {name: _fault(state, name) for name in names if name in state.credentials.keys() - situation.enrolled}
     in_words = _faults_in_words(faults)
     for name in names:

@@ -15,7 +15,7 @@ from .._texts import drop_in
 from .._texts.code_step import PASS_THROUGH
 from .._texts.found import OWN_RIGHTS, OriginalState
 from . import cockpit, credentials, refusals, self_service, services
-from .changes import Change, GiveBack, Plan, ReloadSshd, Remove, RemoveMoved
+from .changes import Change, GiveBack, Plan, Remove, RemoveMoved
 from .draft import Draft, remove_stale_locks
 from .situation import Situation
 
@@ -30,7 +30,7 @@ def plan(situation: Situation) -> Plan:
     changes: list[Change] = [
         *remove_stale_locks(state),
         *(draft.write(places.SWITCH, PASS_THROUGH, 0o644) if state.asks_for_code else ()),
-        *_remove_drop_in(draft),
+        *draft.remove_drop_in(),
         *draft.unprotect(state.protected_files),
         *cockpit.configure(draft, situation),
         *self_service.remove(draft),
@@ -72,12 +72,6 @@ def _give_back(situation: Situation, draft: Draft, done: t.Sequence[Change]) -> 
     return [*changes, *(Remove(path) for path in made if is_empty(path))]
 
 
-def _remove_drop_in(draft: Draft) -> list[Change]:
-    """Remove the drop-in, so that sshd asks as it did before."""
-    removed = draft.remove(places.DROP_IN)
-    return [*removed, ReloadSshd((), draft.drop_in_readers)] if removed else []
-
-
 def _purge(situation: Situation, draft: Draft) -> list[Change]:
     """Remove the credentials, and copies of them that a move left in another backend."""
     paths = [backends.credential_path(situation.state.backend, user) for user in sorted(situation.enrolled)]
@@ -89,12 +83,11 @@ def _warnings(situation: Situation) -> tuple[str, ...]:
     settings, state = situation
     damaged = sorted(set(state.credentials) - situation.enrolled) if settings.purge_credentials else ()
     paths = ((user, backends.credential_path(state.backend, user)) for user in damaged)
-    drop_in_text = "" if places.DROP_IN in state.foreign_files else state.text(places.DROP_IN) or ""
     return (
         *(f"{path} is not a credential of {user}; it was left alone." for user, path in paths),
         *(
             f"{places.DROP_IN} on {state.hostname}, line {number}, had a setting that fleet.auth has not written, and "
             f"that is gone with the file: {line!r}. Put it into another file in {places.DROP_IN_DIRECTORY}."
-            for number, line in drop_in.foreign_lines(drop_in_text)
+            for number, line in drop_in.foreign_lines(state.own_text(places.DROP_IN) or "")
         ),
     )

@@ -11,11 +11,11 @@ import typing as t
 from .. import _places as places
 from .._texts import cockpit_conf, pam, pam_modules
 from .._texts.login_daemons import ANSWERING, DAEMONS, HARMLESS_SERVICES, LOCAL_SERVICES, LOCKING_SCREENS
-from .._texts.pam_conf import ServiceFiles, all_auth_lines, include_targets, is_elsewhere
+from .._texts.pam_conf import ServiceFiles, all_auth_lines, include_targets, is_elsewhere, service_name
 from .._wanted.bounds import is_sshd_config
 from .situation import Situation
 
-_OURS = places.SWITCH.rpartition("/")[2]
+_OURS = service_name(places.SWITCH)
 COVERED, OPEN, UNKNOWN = "covered", "open", "unknown"
 COCKPIT_SSH = "cockpit-ssh"
 """The login to another machine on Cockpit's page, which can lead to the host itself as well."""

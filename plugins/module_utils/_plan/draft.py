@@ -14,7 +14,7 @@ from .._backends import backends
 from .._host.state import OWN_FILES, FileState, HostState
 from .._texts import pam, security_keys, vendor_copy
 from .._wanted.security_key import SecurityKey
-from .changes import Change, Edit, MakeDirectory, Move, Remove, RemoveMoved, StopListening, Write
+from .changes import Change, Edit, MakeDirectory, Move, ReloadSshd, Remove, RemoveMoved, StopListening, Write
 
 
 class Draft:
@@ -27,13 +27,9 @@ class Draft:
         # If something else is in the place of a file of ours, it is not ours to remove.
         foreign = {*state.foreign_files, *(path for path in OWN_FILES if _is_tree(state.files.get(path)))}
         self.files = {path: file for path, file in state.files.items() if path not in foreign}
-        self.drop_in_readers = state.drop_in_readers
-        """The sshds that listen and read our drop-in."""
+        self._drop_in_readers = state.drop_in_readers
         self.credentials = {
-            backend.DIRECTORY: set(
-                state.credentials if name == state.backend else state.other_credentials.get(name, ())
-            )
-            for name, backend in backends.BACKENDS.items()
+            backend.DIRECTORY: set(state.credentials_of(name)) for name, backend in backends.BACKENDS.items()
         }
         """The accounts that have a credential, by directory."""
 
@@ -66,6 +62,11 @@ class Draft:
             changes += self.remove(path)
             self.files = {one: file for one, file in self.files.items() if not one.startswith(f"{path}/")}
         return changes
+
+    def remove_drop_in(self) -> list[Change]:
+        """Remove our drop-in, and reload the sshds that read it."""
+        removed = self.remove(places.DROP_IN)
+        return [*removed, ReloadSshd((), self._drop_in_readers)] if removed else []
 
     def directory(self, path: str, mode: int) -> list[Change]:
         """Ensure that the directory exists, belongs to root and has this mode."""

@@ -35,10 +35,13 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
         *warnings.drift(situation, asking_services),
         *warnings.doors(situation, asking_services),
         *warnings.unread(situation),
+        *warnings.ended_passes(situation),
+        *guard.alert_warnings(state),
+        *pam_services.warnings,
+        *doors.open_doors(situation),
+        *warnings.security_keys(situation),
+        *warnings.origins(situation),
     ]
-    warned += [*warnings.ended_passes(situation), *guard.alert_warnings(situation.state), *pam_services.warnings]
-    warned += doors.open_doors(situation)
-    warned += [*warnings.security_keys(situation), *warnings.origins(situation)]
     refused = [*refusals.host(situation), *refusals.accounts(situation), *pam_services.refused]
     refused += [*cockpit.refusals(situation), *doors.cannot_ask(situation), *doors.other_sudo_services(situation)]
     (warned if state.asks_for_code else refused).extend(credentials.held_at_logins(situation))
@@ -47,11 +50,9 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
     if not refused:
         refused += _locked_out(situation, asking_services)
     refused += refusals.become(situation)
-    if refused:
-        return Plan(refusals=tuple(refused), warnings=tuple(warned), missing_packages=missing)
-
-    revised = credentials.revised(situation, make_key)
-    refused += refusals.enrolments(situation, revised)
+    revised = {} if refused else credentials.revised(situation, make_key)
+    if not refused:
+        refused += refusals.enrolments(situation, revised)
     if refused:
         return Plan(refusals=tuple(refused), warnings=tuple(warned), missing_packages=missing)
 
@@ -83,9 +84,9 @@ def _missing_packages(situation: Situation) -> t.Iterator[str]:
         yield places.QRENCODE_PACKAGE
 
 
-def _locked_out(situation: Situation, services: t.Collection[str]) -> list[str]:
+def _locked_out(situation: Situation, asking_services: t.Collection[str]) -> list[str]:
     """Refuse because of everyone who would be locked out if these services asked for the code."""
-    accounts = locked_out.locked_out(situation, services, situation.enrolled_afterwards)
+    accounts = locked_out.locked_out(situation, asking_services, situation.enrolled_afterwards)
     reasons = [(one.user, one.reason) for one in accounts]
     return [*people.sentences([*reasons, *locked_out.left_without_keys(situation)])]
 
@@ -103,13 +104,12 @@ def _expected_of(sshd: Sshd, situation: Situation, drop_in_text: str | None, wid
     """Yield what one sshd must report with this drop-in."""
     state, settings = situation.state, situation.settings
     patterns = sshd_config.account_patterns(state.sshd_files(sshd.start, drop_in_text or "").texts)
-    ansible_user = state.connection.user if state.connection else None
     seen: set[tuple[t.Any, ...]] = set()
     for account in state.accounts.values():
         in_scope, keys_only = situation.in_scope(account), situation.keys_only(account)
         keys_only = keys_only or (widened and drop_in.is_keys_only(account.sshd))
         key = (
-            account.name if account.name in ("root", ansible_user) else None,
+            account.name if account.name in ("root", state.ansible_user) else None,
             (in_scope, keys_only),
             sshd_config.account_class(patterns, account.name, account.groups),
         )
@@ -183,7 +183,8 @@ class _Steps:
             *self._widen_drop_in(),
             # A security key is valid only while sshd asks it for its PIN.
             *self.draft.security_keys(places.KEYS_DIRECTORY, self._keys_meanwhile()),
-            *self._move(),
+            # The old backend is asked until the switch.
+            *self._moves,
             # The switch: after this one rename PAM asks according to the new policy.
             *self._policy(leaving_asked),
             *self.draft.security_keys(places.KEYS_DIRECTORY, self.settings.declared_keys),
@@ -315,8 +316,7 @@ class _Steps:
         if "sshd" in self.services:
             is_unread = self.state.unread_by_sshd and self.state.text(places.DROP_IN) == self._drop_in
             return self._write_drop_in(self._drop_in) or (self._reload_sshd(self._drop_in) if is_unread else [])
-        removed = self.draft.remove(places.DROP_IN)
-        return [*removed, ReloadSshd((), self.state.drop_in_readers)] if removed else []
+        return self.draft.remove_drop_in()
 
     def _write_drop_in(self, text: str, *, widened: bool = False) -> list[Change]:
         """Put a drop-in in place and reload sshd, unless the drop-in is there already."""
@@ -377,10 +377,6 @@ class _Steps:
             )
             for name, before in old.items()
         ]
-
-    def _move(self) -> list[Change]:
-        """Move the credentials into the new backend; the old one is asked until the switch."""
-        return [*self._moves]
 
     def _revision(self, name: str) -> Revision:
         """How to derive a credential's new text from the one that is found under its lock."""

@@ -143,7 +143,7 @@ def _stacks(state: HostState, protected: t.Collection[str], asking_services: t.S
     """The PAM files without our block through which these services ask, each with its services."""
     files = state.service_files
     stacks: dict[str, list[str]] = {}
-    ours = {path.rpartition("/")[2] for path in (places.SWITCH, *pam.HELPERS)}
+    ours = {pam_conf.service_name(path) for path in (places.SWITCH, *pam.HELPERS)}
     for service in asking_services:
         for name in sorted({service, *pam.included(service, files)} - ours - {*protected}):
             if name in files.texts:

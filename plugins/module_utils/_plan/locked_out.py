@@ -57,15 +57,14 @@ def locked_out(situation: Situation, services: t.Collection[str], enrolled: t.Co
         has_password = not account.is_expired and (
             account.has_password or account.password_is_empty or account.name in seen_with_password
         )
-        lost_services = [
+        lost_services = tuple(
             one for one in services if one != "sshd" and has_password and _accepts_password(state, account, one)
-        ]
+        )
         if lost_services and account.name not in enrolled:
-            about = (state.hostname, tuple(lost_services), False, _groups_instead(account))
-            reason = Reason(_no_credential, about)
+            reason = Reason(_no_credential, (state.hostname, lost_services, False, _groups_instead(account)))
             if account.name in settings.keys_only_users:
-                reason = Reason(_keys_alone, (state.hostname, tuple(lost_services)))
-            yield LockedOut(account.name, tuple(lost_services), reason)
+                reason = Reason(_keys_alone, (state.hostname, lost_services))
+            yield LockedOut(account.name, lost_services, reason)
 
 
 def unproven(situation: Situation, proven: t.Collection[str]) -> t.Iterator[tuple[str, Reason]]:
@@ -93,8 +92,7 @@ def _without_keys(situation: Situation, account: Account) -> LockedOut | None:
     lets_in = may_log_in(state, account) or drop_in.is_keys_only(account.sshd)
     if name in settings.declared_keys or not lets_in:
         return None
-    is_ansible = state.connection is not None and state.connection.user == name
-    return LockedOut(name, ("sshd",), Reason(_no_declared_key, (state.hostname, is_ansible)))
+    return LockedOut(name, ("sshd",), Reason(_no_declared_key, (state.hostname, name == state.ansible_user)))
 
 
 def left_without_keys(situation: Situation) -> t.Iterator[tuple[str, Reason]]:
@@ -114,7 +112,7 @@ def _locked_out_of_sshd(situation: Situation, account: Account, enrolled: bool) 
     settings, state = situation
     name, host = account.name, state.hostname
     ways = _ways_in(account)
-    is_ansible = state.connection is not None and state.connection.user == name
+    is_ansible = name == state.ansible_user
     has_way = ways.by_key or ways.by_password
     if not has_way or (account.key_is_elsewhere and not ways.by_password and ways.root_login == "yes"):
         # Whether anybody has a key for this account is best seen from past logins.

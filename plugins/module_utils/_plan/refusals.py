@@ -70,8 +70,7 @@ def host(situation: Situation) -> t.Iterator[str]:
 
 def settings_to_lose(state: HostState) -> t.Iterator[str]:
     """Refuse to lose settings, such as a port of sshd, that somebody has added to our drop-in."""
-    text = "" if places.DROP_IN in state.foreign_files else state.text(places.DROP_IN)
-    for number, line in drop_in.foreign_lines(text or ""):
+    for number, line in drop_in.foreign_lines(state.own_text(places.DROP_IN) or ""):
         yield (
             f"{places.DROP_IN} on {state.hostname}, line {number}, is a setting that fleet.auth has not written, and a "
             f"change would lose it: {line!r}. Move it to another file in {places.DROP_IN_DIRECTORY}, and run again."
@@ -316,8 +315,7 @@ def sshd(situation: Situation) -> t.Iterator[str]:
             f"sshd on {host} accepts no passwords today ({sshd_config.setting_line(files, 'PasswordAuthentication')}), "
             "but would accept a password with a code afterwards. Set O(ssh_first_factors) to [publickey]."
         )
-    connection, effective = state.connection, state.connection_sshd
-    account = state.accounts.get(connection.user) if connection else None
+    account, effective = state.accounts.get(state.ansible_user or ""), state.connection_sshd
     if account and effective is not None and not sshd_config.admits(effective, account.name, account.groups):
         yield (
             f"{account.name}, the account that Ansible connects as, is not admitted by the files of sshd on {host} "
@@ -339,7 +337,7 @@ def become(situation: Situation) -> t.Iterator[str]:
     With sudo -p both prompts even read the same. If the service asks for codes already, nothing more can be lost.
     """
     settings, state = situation
-    account = state.accounts.get(state.connection.user) if state.connection else None
+    account = state.accounts.get(state.ansible_user or "")
     if not account or not state.connection or account.uid == 0:
         return
     root, programs = state.root, state.connection.programs

@@ -35,7 +35,7 @@ def in_short(situation: Situation) -> dict[str, t.Any]:
             "mode": guard.mode(situation.state),
             "alerts": [one._asdict() for one in guard.alerts(situation.state)],
         },
-        "time_sync": situation.state.time_sync.as_dict() if situation.state.time_sync else None,
+        "time_sync": situation.state.time_sync._asdict() if situation.state.time_sync else None,
     }
 
 
@@ -119,22 +119,13 @@ def _user(situation: Situation, name: str) -> dict[str, t.Any]:
     }
 
 
-def refused(plan: Plan) -> list[dict[str, t.Any]]:
-    """All users of each refusal whose text shows only some of them."""
-    return _with_all_names(plan.refusals)
-
-
-def warned(plan: Plan) -> list[dict[str, t.Any]]:
-    """The same for the warnings."""
-    return _with_all_names(plan.warnings)
-
-
-def _with_all_names(sentences: t.Iterable[str]) -> list[dict[str, t.Any]]:
+def all_users(sentences: t.Iterable[str]) -> list[dict[str, t.Any]]:
+    """All users of each refusal or warning whose text shows only some of them."""
     about = (one for one in sentences if isinstance(one, Sentence) and Names(one.users).leaves_out)
     return [{"message": str(one), "users": sorted(one.users)} for one in about]
 
 
-def unproven(situation: Situation) -> list[str]:
+def to_prove(situation: Situation) -> list[str]:
     """The users of the settings whose secret was made on the host, and who have not proven a code of it yet."""
     if not situation.settings.enabled:
         return []

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import json
+
 from .. import _places as places
 from .._backends import backends
 from .._host.state import FileState
-from .._texts import self_service
+from .._wanted.settings import Settings
 from .changes import Change, Listen, StopListening
 from .draft import Draft
 from .situation import Situation
@@ -28,7 +30,7 @@ def install(draft: Draft, situation: Situation) -> list[Change]:
         del texts[places.OFFER]
     if "cockpit" not in state.service_files.texts:
         texts = {path: text for path, text in texts.items() if not path.startswith(f"{places.PAGE_DIRECTORY}/")}
-    texts[places.SELF_SERVICE_CONFIG] = self_service.config(settings)
+    texts[places.SELF_SERVICE_CONFIG] = _config(settings)
     modes = {path: places.FOR_SELF_SERVICE.get(path, 0o644) for path in texts}
     directories = {path.rpartition("/")[0]: 0o755 for path in texts if path.startswith(prefixes)}
     directories[places.INVITATIONS] = 0o700
@@ -69,6 +71,13 @@ def remove(draft: Draft) -> list[Change]:
         places.INVITATIONS,
     )
     return [*_stop(draft), *draft.remove(*files), *draft.remove_trees(places.SELF_SERVICE_DIRECTORIES)]
+
+
+def _config(settings: Settings) -> str:
+    """The program's file: the form of codes, which the code step does not show in full, and who is given a secret."""
+    codes = {"otp_digits": settings.otp_digits, "interval": settings.interval, "window": settings.window}
+    given = [user.name for user in settings.users if user.present and user.secret is not None]
+    return json.dumps({"codes": codes, "given": sorted(given)}) + "\n"
 
 
 def _stop(draft: Draft) -> list[Change]:

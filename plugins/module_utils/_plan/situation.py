@@ -73,7 +73,7 @@ class Situation(_Pair):
             return frozenset(accounts[name].uid for name in self.members_afterwards)
         enrolled = (accounts.get(name) for name in self.enrolled_afterwards)
         uids = frozenset(account.uid for account in enrolled if account and self.in_scope(account))
-        unknown, gone = (names.difference(accounts) for names in (self.enrolled_afterwards, self.absent_users))
+        unknown, gone = self.enrolled_afterwards.difference(accounts), self.absent_users.difference(accounts)
         if not unknown or gone or self.state.code_step.names is None:
             return uids
         return uids | self.state.code_step.uids.difference(account.uid for account in accounts.values())
@@ -180,8 +180,7 @@ class Situation(_Pair):
 
     def _read(self, backend: str, user: str) -> Credential | None:
         """The content of a user's credential in a backend; None if it is damaged."""
-        state = self.state
-        file = (state.credentials if backend == state.backend else state.other_credentials[backend])[user]
+        file = self.state.credentials_of(backend)[user]
         try:
             return backends.BACKENDS[backend].read(file.content, user)
         except CredentialError:

@@ -114,31 +114,28 @@ def diff(changes: t.Iterable[Change], state: HostState) -> list[dict[str, str]]:
         wording = _describe(change)
         if wording.path:
             after[wording.path] = wording.after + "".join(f"{line}\n" for line in _credential_changes(change, state))
+    texts = ((path, _before(state, path), text) for path, text in after.items())
     return [
         {
             "before_header": path,
             "after_header": path,
-            "before": _printable(_before(state, path) if text else _removed(_before(state, path))),
-            "after": _printable(text if _before(state, path) else _new(path, text)),
+            "before": _printable(before if text else _shortened(before, "removed")),
+            "after": _printable(_shortened(text, "new") if not before and _is_same_everywhere(path) else text),
         }
-        for path, text in after.items()
-        if _before(state, path) != text
+        for path, before, text in texts
+        if before != text
     ]
 
 
-def _new(path: str, text: str) -> str:
-    """What a diff shows of a new file: only the length, if it is long and the same on every host."""
-    lines = text.count("\n")
-    same_everywhere = path in places.STATIC_FILES or path.startswith(
-        tuple(f"{one}/" for one in places.SELF_SERVICE_DIRECTORIES)
-    )
-    return f"a file of fleet.auth, new ({lines} lines)\n" if same_everywhere and lines > _SHORT else text
+def _is_same_everywhere(path: str) -> bool:
+    """Whether a file of ours is the same on every host."""
+    return path in places.STATIC_FILES or path.startswith(tuple(f"{one}/" for one in places.SELF_SERVICE_DIRECTORIES))
 
 
-def _removed(text: str) -> str:
-    """What a diff shows of a removed file, which is always one of ours: only the length, if it is long."""
+def _shortened(text: str, what: str) -> str:
+    """What a diff shows of a file of ours that is new or removed: only the length, if it is long."""
     lines = text.count("\n")
-    return text if lines <= _SHORT else f"a file of fleet.auth, removed ({lines} lines)\n"
+    return text if lines <= _SHORT else f"a file of fleet.auth, {what} ({lines} lines)\n"
 
 
 def _credential_changes(change: Change, state: HostState) -> list[str]:
@@ -148,8 +145,7 @@ def _credential_changes(change: Change, state: HostState) -> list[str]:
         return _credential_differences(None, backend.read(change.content, change.user))
     if isinstance(change, (Renew, Move)):
         revision = change.revision
-        files = state.credentials if revision.source == state.backend else state.other_credentials[revision.source]
-        text = files[change.user].content
+        text = state.credentials_of(revision.source)[change.user].content
         after = revision.text(text, _placeholder_keys())
         earlier = backends.BACKENDS[revision.source].read(text, change.user)
         lines = _credential_differences(earlier, backends.BACKENDS[revision.settings.backend].read(after, change.user))

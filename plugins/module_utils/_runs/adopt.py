@@ -59,7 +59,7 @@ def adopt(module: AnsibleModule) -> Result:
 def _adopt(module: AnsibleModule, settings: Settings) -> Result:
     """Look at the host, decide, and write the new credentials. The caller holds the lock of the host."""
     situation = Situation(settings, look(settings, ACTIONS.run))
-    users_files = [file for path in module.params["users_files"] for file in _users_file(path)]
+    users_files = [file for file in map(_users_file, module.params["users_files"]) if file is not None]
     problem = adoption.obstacle(situation, users_files)
     if problem:
         raise Failure(f"Nobody was taken over on {situation.state.hostname}: {problem}.")
@@ -117,11 +117,8 @@ def _known(settings: Settings, users_files: t.Iterable[adoption.OldFile]) -> dic
 
 def _own_files(pattern: str, known: t.Mapping[str, pwd.struct_passwd]) -> dict[str, adoption.OldFile]:
     """Each account's own file, by account; `pattern` has the form of pam_google_authenticator's option secret=."""
-    files = {}
-    for name, entry in known.items():
-        for file in _own_file(_expanded(pattern, name, entry), entry):
-            files[name] = file
-    return files
+    found = ((name, _own_file(_expanded(pattern, name, entry), entry)) for name, entry in known.items())
+    return {name: file for name, file in found if file is not None}
 
 
 def _expanded(pattern: str, name: str, entry: pwd.struct_passwd) -> str:
@@ -130,32 +127,32 @@ def _expanded(pattern: str, name: str, entry: pwd.struct_passwd) -> str:
     return os.path.normpath(path.replace("${HOME}", entry.pw_dir).replace("${USER}", name))
 
 
-def _own_file(path: str, entry: pwd.struct_passwd) -> t.Iterator[adoption.OldFile]:
-    """Yield the file, if there is one. Inside a home directory, no part of the path may be a link."""
+def _own_file(path: str, entry: pwd.struct_passwd) -> adoption.OldFile | None:
+    """The file, if there is one. Inside a home directory, no part of the path may be a link."""
     if not path.startswith("/"):
-        return iter(())
+        return None
     home = os.path.normpath(entry.pw_dir)
     inside = path.startswith(os.path.join(home, ""))
     base = home if inside else os.path.dirname(path)
     return _read(path, base, (entry.pw_uid, 0), _LARGEST)
 
 
-def _users_file(path: str) -> t.Iterator[adoption.OldFile]:
-    """Yield a file that all accounts share, if there is one."""
+def _users_file(path: str) -> adoption.OldFile | None:
+    """A file that all accounts share, if there is one."""
     return _read(path, os.path.dirname(path), (0,), _LARGEST_USERS_FILE, names_at_least=True)
 
 
 def _read(
     path: str, base: str, owners: t.Collection[int], largest: int, *, names_at_least: bool = False
-) -> t.Iterator[adoption.OldFile]:
-    """Yield the file at `path` below `base`, a trusted directory; nothing if the file does not exist.
+) -> adoption.OldFile | None:
+    """The file at `path` below `base`, a trusted directory; None if the file does not exist.
 
     With `names_at_least`, the text is also read if others can read the file but cannot have written it.
     """
     try:
         descriptor = _open_below(base, os.path.relpath(path, base))
         if descriptor is None:
-            return
+            return None
         try:
             status = os.fstat(descriptor)
             uncertain = _uncertain(status, owners, largest)
@@ -164,11 +161,11 @@ def _read(
             content = os.read(descriptor, largest) if is_read else b""
         finally:
             os.close(descriptor)
-        yield adoption.OldFile(path, content.decode("ascii", "replace"), unsafe, is_read)
+        return adoption.OldFile(path, content.decode("ascii", "replace"), unsafe, is_read)
     except FileNotFoundError:
-        return
+        return None
     except OSError as error:
-        yield adoption.OldFile(path, unsafe=_why_closed(error), names_are_certain=False)
+        return adoption.OldFile(path, unsafe=_why_closed(error), names_are_certain=False)
 
 
 def _why_closed(error: OSError) -> str:

@@ -38,13 +38,13 @@ def info(module: AnsibleModule) -> Result:
         "denying": report.denying(situation),
         "drift": list(plan.warnings),
         "refusals": list(plan.refusals),
-        "refused": report.refused(plan),
-        "warned": report.warned(plan),
+        "refused": report.all_users(plan.refusals),
+        "warned": report.all_users(plan.warnings),
         "invitations": {
             user: {"until": invitations.end_of(one), "tries": one.tries}
             for user, one in invitations.open_invitations(situation.state.now).items()
         },
-        "doors": [door._asdict() for door in doors.doors(situation, report.asking_services(situation))],
+        "doors": [door._asdict() for door in doors.doors(situation, status["asks"])],
         **status,
     }
 

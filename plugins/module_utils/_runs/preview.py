@@ -35,8 +35,8 @@ def plan_or_fail(module: AnsibleModule, settings: Settings) -> tuple[Situation, 
         raise Failure(
             f"Two-factor login on {situation.state.hostname} was not changed: {' '.join(plan.refusals)}",
             refusals=list(plan.refusals),
-            refused=report.refused(plan),
-            warned=report.warned(plan),
+            refused=report.all_users(plan.refusals),
+            warned=report.all_users(plan.warnings),
             **report.in_short(situation),
         )
     for warning in warnings.self_made(situation):
@@ -54,11 +54,11 @@ def result(
         "changes": [*(["put back what nobody confirmed"] if before.state.pending else []), *report.changes(plan)],
         "refusals": [],
         "refused": [],
-        "warned": report.warned(plan),
+        "warned": report.all_users(plan.warnings),
         "missing_packages": list(plan.missing_packages),
         "os_family": before.state.os_family,
         "confirmation": confirmation,
         "to_enrol": list(plan.to_enrol),
-        "unproven": report.unproven(after),
+        "unproven": report.to_prove(after),
         **report.status(after),
     }

@@ -58,11 +58,12 @@ def parse_request(line: bytes) -> dict[str, str]:
         request = json.loads(line.decode("utf-8")) if len(line) <= REQUEST_BYTES and line.endswith(b"\n") else None
     except (ValueError, RecursionError):
         request = None
-    if not isinstance(request, dict) or not all(isinstance(value, str) for value in request.values()):
-        raise Refusal("This is not a request.")
-    if _REQUESTS.get(request.get("do", "")) != set(request):
-        raise Refusal("This is not a request.")
-    if request["do"] == "begin" and not (request["what"] in ACTIONS and request["place"] in PLACES):
+    if (
+        not isinstance(request, dict)
+        or not all(isinstance(value, str) for value in request.values())
+        or _REQUESTS.get(request.get("do", "")) != set(request)
+        or (request["do"] == "begin" and not (request["what"] in ACTIONS and request["place"] in PLACES))
+    ):
         raise Refusal("This is not a request.")
     if len(request.get("invitation", "")) > LONGEST_TYPED:
         raise Refusal("This is not an invitation.")

@@ -181,10 +181,6 @@ def _send(connection: socket.socket, answer: t.Mapping[str, t.Any]) -> None:
     connection.sendall(json.dumps(answer).encode("ascii") + b"\n")
 
 
-def _refusal(message: str) -> dict[str, t.Any]:
-    return {"ok": False, "message": message}
-
-
 def _talk(connection: socket.socket, user: str) -> None:
     connection.settimeout(IDLE_SECONDS)
     answer = Conversation(ThisHost(), user).answer
@@ -241,7 +237,7 @@ def serve(listener: socket.socket) -> None:
             if refusal:
                 connection.setblocking(False)
                 with contextlib.suppress(OSError):
-                    _send(connection, _refusal(refusal))
+                    _send(connection, {"ok": False, "message": refusal})
                     connection.shutdown(socket.SHUT_WR)
                 refused.append(connection)
         elif not talking:

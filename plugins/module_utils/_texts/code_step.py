@@ -280,7 +280,7 @@ def _parts(line: str) -> tuple[str, str, str]:
     if rule is None:
         return "", "", ""
     starts = [match.start() for match in WORD.finditer(line)]
-    return rule.control, rule.module.rpartition("/")[2], line[starts[3] :] if len(starts) > 3 else ""
+    return rule.control, rule.name, line[starts[3] :] if len(starts) > 3 else ""
 
 
 def _lockout(words: t.Iterable[str]) -> Lockout | None:

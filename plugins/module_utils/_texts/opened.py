@@ -11,7 +11,7 @@ import typing as t
 from .. import _places as places
 from . import dispatch
 from .pam import replaced, unprotect
-from .pam_conf import Unclear, include_targets
+from .pam_conf import Unclear, include_targets, service_name
 from .pam_modules import without_first_factor
 from .placement import PamError
 
@@ -33,7 +33,7 @@ def opening_file(service: str, texts: t.Mapping[str, str]) -> str | None:
         def outcomes(handler: dispatch.Handler, _impression: dispatch.Impression) -> t.Iterable[str]:
             if handler.line.rstrip().endswith((places.KEY_ACCEPTED, places.KEY_DECLARED, places.FIRST_FACTOR_FAILED)):
                 return ["auth_err"]
-            if handler.stack == places.SWITCH[len(places.PAM_D) + 1 :]:
+            if handler.stack == service_name(places.SWITCH):
                 return ["success", "auth_err"]
             return without_first_factor(handler, conditions_hold)
 

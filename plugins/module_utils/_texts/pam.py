@@ -16,7 +16,7 @@ import typing as t
 
 from .. import _places as places
 from . import placement
-from .pam_conf import ServiceFiles, include_targets
+from .pam_conf import ServiceFiles, include_targets, service_name
 from .placement import Block, PamError
 
 _BEGIN = "# BEGIN fleet.auth twofactor: in place of the next line"
@@ -53,11 +53,6 @@ class Protected(t.NamedTuple):
     text: str
     block: Block
     """The block in place of the primary authentication."""
-
-
-def _name(path: str) -> str:
-    """The name with which another file of the same directory includes this one."""
-    return path[len(places.PAM_D) + 1 :]
 
 
 def is_protected(text: str) -> bool:
@@ -131,7 +126,7 @@ def without_ours(files: ServiceFiles) -> ServiceFiles:
     """The files without our blocks and the code step. A file whose block is damaged stays as it is."""
     texts = {}
     for name, text in files.texts.items():
-        if name != _name(places.SWITCH):
+        if name != service_name(places.SWITCH):
             try:
                 texts[name] = unprotect(name, text)
             except PamError:
@@ -142,13 +137,13 @@ def without_ours(files: ServiceFiles) -> ServiceFiles:
 def helpers(texts: t.Collection[str]) -> tuple[str, ...]:
     """Those of `HELPERS` that protected service files with these texts call."""
     called = {line.rpartition(" ")[2] for text in texts for line in text.split("\n")}
-    if _name(places.SWITCH) in called:
+    if service_name(places.SWITCH) in called:
         called.add(places.LIMITS_SUFFICE)
     if places.KEY_ACCEPTED in called:
         called.add(places.PASSWORD_METHOD)
-    if _name(places.JUDGE) in called:
-        called.add(_name(places.NOTE))
-    return tuple(path for path in HELPERS if called & {path, _name(path)})
+    if service_name(places.JUDGE) in called:
+        called.add(service_name(places.NOTE))
+    return tuple(path for path in HELPERS if called & {path, service_name(path)})
 
 
 def replaced(service: str, text: str) -> list[str]:

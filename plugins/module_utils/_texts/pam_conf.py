@@ -76,7 +76,7 @@ def rule_of(line: str, management: str = "auth") -> Rule | None:
         fault = f"begins with {words[0][0]!r}, which is not a PAM type"
         return Rule("", "", fault) if management == "auth" else None
     if kind == "@include":
-        return Rule(kind, _service(_text(words[1]) if len(words) > 1 else ""))
+        return Rule(kind, service_name(_text(words[1]) if len(words) > 1 else ""))
     if kind != management:
         return None
     if len(words) == 1:
@@ -88,7 +88,7 @@ def rule_of(line: str, management: str = "auth") -> Rule | None:
         return Rule("", module, f"has a control flag that cannot be read, {words[1][0]!r}")
     if not module:
         return Rule(control, "", "has no module")
-    return Rule(control, _service(module) if control in INCLUDES else module)
+    return Rule(control, service_name(module) if control in INCLUDES else module)
 
 
 def _text(word: re.Match[str]) -> str:
@@ -96,8 +96,8 @@ def _text(word: re.Match[str]) -> str:
     return word[1] or word[2] or ""
 
 
-def _service(path: str) -> str:
-    """The name of an included file, which may be given with its path."""
+def service_name(path: str) -> str:
+    """The name with which other files include this one; for a file that is elsewhere, its path."""
     name = path[len(places.PAM_D) + 1 :] if path.startswith(f"{places.PAM_D}/") else path
     return path if "/" in name else name
 

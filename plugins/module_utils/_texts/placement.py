@@ -26,11 +26,12 @@ from .pam_conf import (
     has_other_types,
     is_continued,
     is_elsewhere,
+    service_name,
 )
 from .proof import Problem, Proof, further_factors
 
-_NAME = places.SWITCH.rpartition("/")[2]
-_JUDGE = places.JUDGE.rpartition("/")[2]
+_NAME = service_name(places.SWITCH)
+_JUDGE = service_name(places.JUDGE)
 _ASK = f"auth substack {_NAME}"
 _ACCEPTED = "auth [success=ignore default={}] pam_exec.so quiet " + places.KEY_ACCEPTED
 # Jumps over the code step alone, and only after a key that sshd has accepted.

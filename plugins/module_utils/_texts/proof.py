@@ -23,9 +23,10 @@ import typing as t
 from .. import _places as places
 from . import dispatch, pam_modules
 from .dispatch import NEGATIVE, Handler, Impression, Place
+from .pam_conf import service_name
 
-_SWITCH = places.SWITCH.rpartition("/")[2]
-_JUDGE = places.JUDGE.rpartition("/")[2]
+_SWITCH = service_name(places.SWITCH)
+_JUDGE = service_name(places.JUDGE)
 _CODE = "the_code.so"
 # The code step denies or goes on; it never counts as a success. The judge changes nothing.
 _MODELS = {_SWITCH: f"auth [success=ignore default=die] {_CODE}\n", _JUDGE: ""}

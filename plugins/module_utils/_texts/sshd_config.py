@@ -173,12 +173,16 @@ def setting_line(files: Files, keyword: str) -> str:
 
 def account_patterns(files: t.Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """The pattern lists with which the configuration distinguishes accounts: pairs of `user` or `group`, and a list."""
-    found: set[tuple[str, str]] = set()
+    pairs = {pair for criteria in _matches(files) for pair in criteria if pair[0] in ("user", "group")}
+    return tuple(sorted(pairs))
+
+
+def _matches(files: t.Mapping[str, str]) -> t.Iterator[list[tuple[str, str]]]:
+    """The criteria of each `Match` of the configuration: pairs of a kind, such as `address`, and a pattern list."""
     for path, text in files.items():
         for line in parse_config(path, text):
             if line.keyword.lower() == "match":
-                found.update(pair for pair in _criteria(line.arguments) if pair[0] in ("user", "group"))
-    return tuple(sorted(found))
+                yield [*_criteria(line.arguments)]
 
 
 class Origin(t.NamedTuple):
@@ -222,18 +226,13 @@ def further_origins(files: t.Mapping[str, str]) -> int:
 def _origins(files: t.Mapping[str, str], exempt: t.Callable[[str], bool] = _never_exempt) -> dict[Origin, None]:
     """All origins, each once."""
     found: dict[Origin, None] = {}
-    for path, text in files.items():
-        if path == places.DROP_IN:
-            continue
-        for line in parse_config(path, text):
-            if line.keyword.lower() == "match":
-                criteria = dict(_criteria(line.arguments))
-                samples = [
-                    [*_samples(criteria.get("address", "").split(","), exempt)] or [""],
-                    [*_samples(criteria.get("localaddress", "").split(","), _never_exempt)] or [""],
-                    [port.lstrip("!") for port in criteria.get("localport", "").split(",")],
-                ]
-                found.update((Origin(*one), None) for one in itertools.product(*samples) if any(one))
+    for criteria in map(dict, _matches({path: text for path, text in files.items() if path != places.DROP_IN})):
+        samples = [
+            [*_samples(criteria.get("address", "").split(","), exempt)] or [""],
+            [*_samples(criteria.get("localaddress", "").split(","), _never_exempt)] or [""],
+            [port.lstrip("!") for port in criteria.get("localport", "").split(",")],
+        ]
+        found.update((Origin(*one), None) for one in itertools.product(*samples) if any(one))
     return found
 
 
@@ -252,13 +251,7 @@ def _samples(patterns: t.Sequence[str], exempt: t.Callable[[str], bool]) -> t.It
 
 def distinguishes_origins(files: t.Mapping[str, str]) -> bool:
     """Whether a `Match` of the configuration has criteria other than users and groups, such as an address or a port."""
-    return any(
-        kind not in ("user", "group")
-        for path, text in files.items()
-        for line in parse_config(path, text)
-        if line.keyword.lower() == "match"
-        for kind, _list in _criteria(line.arguments)
-    )
+    return any(kind not in ("user", "group") for criteria in _matches(files) for kind, _list in criteria)
 
 
 def reads_elsewhere(files: t.Mapping[str, str]) -> bool:
