@@ -25,18 +25,21 @@ extends_documentation_fragment:
 options:
   users_files:
     description:
-      - The users files of pam_oath, as in C(usersfile=) of its PAM line. Files that do not exist are skipped.
+      - The users files of pam_oath, as in C(usersfile=) of its PAM line. Files that do not exist are skipped, with a
+        warning unless they are among the defaults.
+      - Each is one file that several accounts may share. A path with variables is refused. If the old line has
+        C(${USER}) or C(${HOME}) there, name the file of each account.
       - Nobody is taken over from a file that others can read. The accounts in it are left out even if another file has
         them as well, because codes that were used with this file might be right again. Everybody else is taken over.
       - Nobody at all is taken over if one of the files is not a regular file of root with only one name, or if others
         can write to it, because then nobody knows for certain which accounts belong in it.
     type: list
-    elements: path
+    elements: str
     default: [/etc/users.oath, /etc/security/users.oath, /etc/liboath/users.oath]
   secret_file:
     description:
       - The file of each account for pam_google_authenticator, as in C(secret=) of its PAM line, with C(~/), C(${HOME})
-        and C(${USER}).
+        and C(${USER}). One file for all accounts, and other variables, are refused.
       - An account is left out if its file is not a regular file of the account or of root, can be read or written by
         others, has further names, or is reached through a symbolic link in the home directory.
     type: str
@@ -120,7 +123,7 @@ def main() -> None:
             argument_spec={
                 **argument_spec(),
                 **PREFIX,
-                "users_files": {"type": "list", "elements": "path", "default": USERS_FILES},
+                "users_files": {"type": "list", "elements": "str", "default": USERS_FILES},
                 "secret_file": {"type": "str", "default": SECRET_FILE, "no_log": False},
             },
             supports_check_mode=True,

@@ -130,6 +130,16 @@ class TestProof:
         assert alice.by_password(alice.code()).ok
 
 
+def test_credential_that_was_restored_with_other_rights_is_put_right(one: Person) -> None:
+    """pam_google_authenticator denies every code if others may read it."""
+    one.host.run("chmod", "0644", one.credential)
+    one.host.run("chown", "nobody", one.credential)
+    assert users(one.host).changed
+    assert one.host.run("stat", "-c", "%a %U", one.credential).stdout == "600 root\n"
+    assert not users(one.host).changed
+    assert one.by_key(one.code()).ok
+
+
 class TestRenewal:
     def test_gives_a_new_secret_once_and_leaves_others_alone(self, one: Person) -> None:
         other = new_person(one.host)

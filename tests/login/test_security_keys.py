@@ -15,7 +15,7 @@ from hosts import Host
 from login import ssh
 from login.modules import connections, module, options, turn_on
 from login.people import Person, new_person, playbook, settings
-from login.policy import CODE_PROMPT, assert_off, off, somebody
+from login.policy import CODE_PROMPT, DROP_INS, assert_off, off, somebody
 from login.security_keys import Key, authenticator, authorize, pin_pad, security_keys, through_agent
 from login.test_connection import Controller
 
@@ -140,6 +140,7 @@ def test_keys_alone_get_in_and_nothing_else_does(host: Host) -> None:
         # Only the list of declared keys is used, not the account's own.
         authorize(person, own)
         before = host.snapshot(["/etc", "/usr/local", "/usr/libexec"])
+        no_keys = f"{DROP_INS}/50-no-keys.conf"
         keys = {"security_keys": [blue.line, quick.line], "security_keys_only": True}
         alone = [{"name": person.name, **keys}]
         turn_on(host, person, users=alone)
@@ -154,6 +155,11 @@ def test_keys_alone_get_in_and_nothing_else_does(host: Host) -> None:
             login = blue.log_in(person, batch=batch)
             assert login.ok, login.reason
         assert through_agent(person, blue) == person.name
+        # Even where sshd otherwise accepts no keys of this account.
+        host.write(no_keys, f"Match User {person.name}\n    PubkeyAuthentication no\n")
+        host.run("systemctl", "reload", "ssh")
+        assert blue.log_in(person, batch=True).ok
+        host.run(f"rm {no_keys}; systemctl reload ssh")
         for login in (own.log_in(person), person.by_key(), person.by_password()):
             assert not login.ok
             assert not login.prompts or "PIN" in login.prompts[0]

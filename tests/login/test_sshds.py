@@ -120,6 +120,40 @@ def test_sshd_that_has_not_read_the_files_that_are_there_reads_them(host: Host, 
     off(host)
 
 
+def test_sshd_without_a_pid_file_reads_changed_files_too(host: Host, person: Person) -> None:
+    setting, ours = f"{DROP_INS}/50-pid.conf", f"{DROP_INS}/00-twofactor.conf"
+    host.write(setting, "PidFile none\n")
+    host.run("systemctl restart ssh && rm -f /run/sshd.pid")
+    try:
+        assert module(host, "twofactor", options(person)).changed
+        assert not module(host, "twofactor", options(person)).changed
+        host.run(f"mv {ours} /root/ours && systemctl reload ssh && sleep 2 && mv /root/ours {ours}")
+        assert ssh.gets_in(person.by_key, batch=True)
+        told = " ".join(module(host, "twofactor_info", options(person))["drift"])
+        assert f"sshd on {host.name} has not read its files since {ours} changed" in told
+        assert module(host, "twofactor", options(person)).changed
+        assert not person.by_key(batch=True).ok
+        assert not module(host, "twofactor", options(person)).changed
+    finally:
+        host.run(f"rm {setting} && systemctl restart ssh")
+
+
+def test_settings_of_a_port_of_its_own_are_looked_at(host: Host, person: Person) -> None:
+    """sshd -T reports nothing if a `Match` has LocalPort, and it is not told a port."""
+    setting = f"{DROP_INS}/50-port.conf"
+    host.write(setting, f"Match LocalPort {PORT}\n    PasswordAuthentication no\n")
+    try:
+        assert module(host, "twofactor", options(person, guard="warn")).changed
+        assert not module(host, "twofactor", options(person, guard="warn")).changed
+        assert_on(person)
+        host.write(setting, f"Match LocalPort {PORT + 1}\n    PasswordAuthentication no\n")
+        host.run("sh /usr/libexec/fleet-auth/guard; systemctl reload ssh")
+        found = module(host, "twofactor_info", options(person, guard="warn"))
+        assert (found["enforced"], found["guard"]["alerts"]) == ({"sshd": True}, [])
+    finally:
+        host.run("rm", setting)
+
+
 def test_variables_of_systemd_itself_apply(host: Host, person: Person) -> None:
     """Every service has them, and the unit of sshd takes its options from a variable."""
     defaults = "/etc/default/ssh"
@@ -344,6 +378,13 @@ def test_further_sshd_that_starts_at_boot_is_named_before_it_does(host: Host, pe
             host.run("systemctl", "start", "further")
             assert ssh.gets_in(there.by_key, batch=True)
             host.run("systemctl", "stop", "further")
+        # The same by a drop-in of a unit that starts something else.
+        host.write(path, "[Service]\nExecStart=/bin/true\n")
+        host.write(f"{path}.d/sshd.conf", f"[Service]\nExecStart=\nExecStart=/usr/sbin/sshd {listening}\n")
+        host.run("systemctl", "daemon-reload")
+        told = " ".join(module(host, "twofactor", options(person))["warnings"])
+        assert f"{CONFIG} on {host.name} (further.service) lets people in to a shell" in told
+        host.run("rm", "-r", f"{path}.d")
         # Checking the configuration lets nobody in.
         host.write(path, f"[Service]\nExecStart=/usr/sbin/sshd -t -f {CONFIG}\n")
         host.run("systemctl", "daemon-reload")

@@ -121,7 +121,6 @@ class TestAdoption:
                 "/etc/users.oath: line 2 is for codes that are based on a counter",
             ),
             (line("alice", pin="1234"), "line 1 has a PIN"),
-            (line("alice", pin="+"), "line 1 has a PIN"),
             (
                 line("alice", kind="HOTP/T60"),
                 "line 1 is for codes of 60 seconds, but interval is 30. Set interval to 60",
@@ -335,6 +334,31 @@ class TestObstacle:
         assert str(told).startswith(
             "/etc/users.oath can be read by others. Make it 0600. Until then, it is not certain"
         )
+
+
+@pytest.mark.parametrize(
+    ("users_file", "secret_file", "wrong"),
+    [
+        ("/srv/users.oath", "~/.google_authenticator", ""),
+        ("/srv/users.oath", "${HOME}/.ga/${USER}", ""),
+        ("/srv/users.oath", "/var/lib/ga/${USER}/secret", ""),
+        ("/etc/oathusers/${USER}", "~/.ga", "users_files"),
+        ("${HOME}/.oath", "~/.ga", "users_files"),
+        ("~/.oath", "~/.ga", "users_files"),
+        ("/etc/oathusers/*", "~/.ga", "users_files"),
+        ("users.oath", "~/.ga", "users_files"),
+        ("/srv/users.oath", "/srv/ga/one", "secret_file"),
+        ("/srv/users.oath", "/srv/ga/%u", "secret_file"),
+        ("/srv/users.oath", "/srv/ga/$USER", "secret_file"),
+        ("/srv/users.oath", "/srv/ga/${user}/${USER}", "secret_file"),
+        ("/srv/users.oath", "~alice/.ga", "secret_file"),
+    ],
+)
+def test_paths_that_would_mean_nothing_are_refused(users_file: str, secret_file: str, wrong: str) -> None:
+    """Otherwise nobody would be taken over, and everybody would get in without a second factor afterwards."""
+    found = " ".join(adopt._unusable([users_file], secret_file))
+    assert found.startswith(f"O({wrong}): " if wrong else "")
+    assert bool(found) == bool(wrong)
 
 
 class TestReading:

@@ -171,14 +171,24 @@ def test_mail_and_database_services_without_prompts_are_refused(service: str) ->
     assert made.changes == ()
 
 
-@pytest.mark.parametrize("service", ["swaylock", "i3lock", "kde", "xfce4-screensaver"])
+@pytest.mark.parametrize("service", ["swaylock", "i3lock", "kde", "xscreensaver"])
 def test_screen_lockers_are_refused_because_they_cannot_read_credentials(service: str) -> None:
     state = host_state(files={f"/etc/pam.d/{service}": "@include common-auth\n"})
     made = plan(settings("alice", "bob", "carol", exempt_users=["ansible"], services=[service]), state)
     assert made.refusals == (
-        f"{service} on web1 cannot ask for a code: it runs as the user who has locked the screen, and who cannot "
-        "read the secret. A right code would be denied, and the screen would stay locked. Take "
-        f"{service} out of services.",
+        f"{service} on web1 cannot ask for a code: it checks passwords with the rights of the user who has locked "
+        "the screen, and who cannot read the secret. A right code would be denied, and the screen would stay locked. "
+        f"Take {service} out of services.",
+    )
+
+
+@pytest.mark.parametrize(("service", "program"), [("samba", "Samba"), ("cron", "cron")])
+def test_services_that_have_pam_check_no_password_are_refused(service: str, program: str) -> None:
+    state = host_state(files={f"/etc/pam.d/{service}": "@include common-auth\n"})
+    made = plan(settings("alice", "bob", "carol", exempt_users=["ansible"], services=[service]), state)
+    assert made.refusals == (
+        f"{service} on web1 cannot ask for a code: {program} has PAM check no password. "
+        f"Take {service} out of services.",
     )
 
 

@@ -49,6 +49,26 @@ def test_lines_of_passwd_that_stand_for_other_accounts_are_none(monkeypatch: pyt
     assert nss.listed() == {"root": root}
 
 
+def test_of_two_accounts_with_one_name_the_host_knows_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a local one, and one of a directory."""
+    local, other = (
+        pwd.struct_passwd(("alice", "x", 1001, 1001, "", home, "/bin/sh")) for home in ("/home/a", "/net/a")
+    )
+    monkeypatch.setattr(pwd, "getpwall", lambda: [local, other])
+    assert nss.listed() == {"alice": local}
+
+
+@pytest.mark.parametrize(
+    ("shell", "command", "asked"),
+    [("bash", "none", True), ("nologin", "none", False), ("nologin", "internal-sftp -l INFO", True)],
+)
+def test_keys_from_a_command_may_let_in_even_without_a_shell(shell: str, command: str, asked: bool) -> None:
+    """sshd's own SFTP server needs none."""
+    account = pwd.struct_passwd(("files", "x", 1001, 1001, "", "/srv/files", f"/usr/sbin/{shell}"))
+    sshd = Effective({"authorizedkeyscommand": ("/usr/bin/keys",), "forcecommand": (command,)})
+    assert accounts._asks_elsewhere(account, sshd) is asked
+
+
 SOMEBODY = pwd.struct_passwd(("alice", "x", 1001, 1001, "", "/home/alice", "/bin/bash"))
 
 

@@ -640,6 +640,22 @@ class TestNewEnrolment:
         made = plan(gone, state)
         assert (made.warnings, made.changes[-1]) == ((), Remove("/etc/oath/zoe"))
 
+    def test_directory_may_hold_a_file_of_somebody_else(self) -> None:
+        """Such as the users file of a set-up made by hand, which must not be taken for the credential of an account."""
+        state = replace(carried_out(wanted()), credentials={"users.oath": file("HOTP/T30 alice - 00\n", 0o600)})
+        made = plan(wanted(), state)
+        assert "users.oath" not in "".join((*made.warnings, *report.changes(made)))
+
+    @pytest.mark.parametrize("rights", [{"mode": 0o644}, {"mode": 0o640}, {"uid": 1001}])
+    def test_with_wrong_rights_is_written_anew_for_users_who_are_not_named_too(self, rights: dict[str, int]) -> None:
+        """pam_google_authenticator denies every code then."""
+        state = carried_out(wanted())
+        unnamed = wanted(users=[])
+        assert report.changes(plan(unnamed, state)) == []
+        of_bob = replace(state.credentials["bob"], **rights)
+        made = plan(unnamed, replace(state, credentials={**state.credentials, "bob": of_bob}))
+        assert [change.path for change in made.changes] == ["/etc/oath/bob"]
+
 
 class TestChange:
     def test_of_the_users_in_scope_is_known_to_sshd_first(self) -> None:
@@ -1686,7 +1702,7 @@ class TestDrift:
         assert refusals(wanted(), state) == (
             "sshd on web1 does not do for alice what /etc/ssh/sshd_config.d/00-twofactor.conf says "
             "(passwordauthentication, authenticationmethods): another part of its configuration wins. See 'sshd -T -C "
-            "user=alice,host=198.51.100.1,addr=198.51.100.1'.",
+            "user=alice,host=198.51.100.1,addr=198.51.100.1,lport=1'.",
         )
 
     def test_of_sshd_that_has_not_read_its_files_is_mended_by_a_reload(self) -> None:
@@ -1769,8 +1785,8 @@ class TestExpectations:
         (reload,) = (change for change in plan(wanted(), state).changes if isinstance(change, ReloadSshd))
         assert {one.origin.address for one in reload.expectations if one.user == "alice"} <= {"", "10.0.0.1"}
         assert [one.connection_spec for one in reload.expectations if one.user == "root"] == [
-            "user=root,host=198.51.100.1,addr=198.51.100.1",
-            "user=root,host=10.0.0.1,addr=10.0.0.1",
+            "user=root,host=198.51.100.1,addr=198.51.100.1,lport=1",
+            "user=root,host=10.0.0.1,addr=10.0.0.1,lport=1",
         ]
 
     def test_that_fail_from_one_address_are_refused_with_that_address(self) -> None:
@@ -1782,7 +1798,7 @@ class TestExpectations:
         }
         told = refusals(wanted(), replace(state, sshd_elsewhere={origin: wins}))
         assert "sshd on web1 does not do for root what /etc/ssh/sshd_config.d/00-twofactor.conf says (auth" in told[0]
-        assert told[0].endswith("See 'sshd -T -C user=root,host=10.0.0.1,addr=10.0.0.1'.")
+        assert told[0].endswith("See 'sshd -T -C user=root,host=10.0.0.1,addr=10.0.0.1,lport=1'.")
 
     def test_for_more_addresses_than_the_limit_cause_a_warning(self) -> None:
         many = "".join(f"Match Address 192.0.2.{number}\n    X11Forwarding no\n" for number in range(1, 21))

@@ -25,7 +25,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config impo
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.security_key import ECDSA, ED25519, decode_key
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, SettingsError
 from unit import scripts
-from unit.builders import file, host_state, plan, security_key, settings, with_sshd_settings
+from unit.builders import SSHD_CONFIG, file, host_state, plan, security_key, settings, with_sshd_settings
 from unit.simulator import carried_out
 
 GROUP = {"exempt_users": ["ansible"], "security_keys_only_groups": ["admins"]}
@@ -187,6 +187,7 @@ ALONE = "/etc/security/twofactor-only-keys"
 BLOCK = (
     "Match User carol,!ansible\n"
     "    AuthenticationMethods publickey\n"
+    "    PubkeyAuthentication yes\n"
     f"    AuthorizedKeysFile {ALONE}/%u\n"
     "    AuthorizedKeysCommand none\n"
     f"    PubkeyAcceptedKeyTypes {ED25519},{ECDSA}\n"
@@ -202,6 +203,15 @@ def alone(*keys: str, secret: str | None = None, **changes: t.Any) -> Settings:
 
 
 class TestKeysAlone:
+    def test_are_refused_for_root_where_only_a_command_beside_a_key_lets_root_in(self) -> None:
+        users = [{"name": name} for name in ("alice", "bob", "carol")]
+        root = {"name": "root", "security_keys": [BLUE], "security_keys_only": True}
+        state = edited(host_state(), places.SSHD_CONFIG, f"PermitRootLogin forced-commands-only\n{SSHD_CONFIG}")
+        made = plan(settings(users=[*users, root], ssh=True, services=[], exempt_users=["ansible"]), state)
+        (refusal,) = made.refusals
+        assert refusal.startswith("sshd on web1 lets root in only for a command that is written beside its key")
+        assert "line 1: PermitRootLogin forced-commands-only" in refusal
+
     def test_are_all_that_sshd_accepts_and_need_no_credential(self) -> None:
         made = plan(alone(BLUE), host_state())
         changes = report.changes(made)

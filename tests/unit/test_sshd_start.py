@@ -19,6 +19,7 @@ from ansible_collections.fleet.auth.plugins.module_utils import _places as place
 from ansible_collections.fleet.auth.plugins.module_utils._host import files, processes, sshd_starts, systemd
 from ansible_collections.fleet.auth.plugins.module_utils._host.processes import Process
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import Listener
+from ansible_collections.fleet.auth.plugins.module_utils._host.systemd import Unit
 from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_start import Start, parse_title, parse_words
 from unit.builders import file
 
@@ -544,10 +545,26 @@ class TestUnreadFiles:
             os.utime(path, (time.time() - seconds,) * 2)
         return str(config)
 
+    def unread(self, listening: list[Listener], texts: dict[str, str], since: float = 0) -> tuple[str, ...]:
+        """What sshd has not read; its unit has last changed `since` seconds ago, unless that is 0."""
+        changed_at = int((time.clock_gettime(time.CLOCK_MONOTONIC) - since) * 1_000_000) if since else 0
+        unit = Unit("ssh.service", places.SSHD, (), changed_at=changed_at)
+        return sshd_starts.unread(listening, texts, places.SSHD_PID_FILE, unit)
+
+    def test_are_those_that_are_newer_than_the_start_or_reload_of_the_unit_without_a_pid_file(
+        self, config: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """With `PidFile none`."""
+        monkeypatch.setattr(places, "SSHD_PID_FILE", "none")
+        assert self.unread([self.OWN], {config: self.TEXT}) == ()
+        assert self.unread([self.OWN], {config: self.TEXT}, since=10) == ()
+        assert self.unread([self.OWN], {config: self.TEXT}, since=30) == (config,)
+        assert self.unread([self.OWN._replace(pid=0)], {config: self.TEXT}, since=30) == ()
+
     def test_are_those_that_are_newer_than_the_pid_file(self, config: str, tmp_path: Path) -> None:
-        assert sshd_starts.unread([self.OWN], {config: self.TEXT}) == ()
+        assert self.unread([self.OWN], {config: self.TEXT}) == ()
         Path(config).chmod(0o600)
-        assert sshd_starts.unread([self.OWN], {config: self.TEXT}) == ()
+        assert self.unread([self.OWN], {config: self.TEXT}) == ()
         link = tmp_path / "gone.conf"
         link.symlink_to(tmp_path / "nowhere")
         # A file that is put back keeps the time of its content.
@@ -555,20 +572,20 @@ class TestUnreadFiles:
         Path(config).rename(tmp_path / "aside")
         (tmp_path / "aside").rename(config)
         assert os.stat(config).st_mtime == kept.st_mtime
-        assert sshd_starts.unread([self.OWN], {config: self.TEXT, str(link): ""}) == (config,)
+        assert self.unread([self.OWN], {config: self.TEXT, str(link): ""}) == (config,)
         os.utime(places.SSHD_PID_FILE, (time.time(),) * 2)
-        assert sshd_starts.unread([self.OWN], {config: self.TEXT}) == ()
+        assert self.unread([self.OWN], {config: self.TEXT}) == ()
 
     @pytest.mark.parametrize("own", [None, OWN._replace(pid=0), OWN._replace(pid=8), OWN._replace(unit="odd.service")])
     def test_are_unknown_unless_the_pid_file_is_of_the_hosts_own_sshd(self, config: str, own: Listener | None) -> None:
         Path(config).write_text("UsePAM no\n")
-        assert sshd_starts.unread([own] if own else [], {config: self.TEXT}) == ()
-        assert sshd_starts.unread([self.OWN], {config: self.TEXT}) == (config,)
+        assert self.unread([own] if own else [], {config: self.TEXT}) == ()
+        assert self.unread([self.OWN], {config: self.TEXT}) == (config,)
 
     def test_are_unknown_while_the_clock_is_wrong(self, config: str, monkeypatch: pytest.MonkeyPatch) -> None:
         Path(config).write_text("UsePAM no\n")
         monkeypatch.setattr(files.time, "time", lambda: 0.0)
-        assert sshd_starts.unread([self.OWN], {config: self.TEXT}) == ()
+        assert self.unread([self.OWN], {config: self.TEXT}) == ()
 
     def test_count_as_the_directory_that_one_has_gone_from(self, config: str, tmp_path: Path) -> None:
         several, one, left = tmp_path / "several", tmp_path / "one", tmp_path / "several" / "left.conf"
@@ -579,14 +596,14 @@ class TestUnreadFiles:
         for path in (left, several, one, tmp_path):
             os.utime(path, before)
         texts = {config: f"Include {several}/*.conf {left}\nInclude {one}/gone.conf\n", str(left): ""}
-        assert sshd_starts.unread([self.OWN], texts) == ()
+        assert self.unread([self.OWN], texts) == ()
         os.utime(one)
-        assert sshd_starts.unread([self.OWN], texts) == (str(one),)
+        assert self.unread([self.OWN], texts) == (str(one),)
         os.utime(one, before)
         os.utime(several)
-        assert sshd_starts.unread([self.OWN], {config: texts[config]}) == (str(several),)
+        assert self.unread([self.OWN], {config: texts[config]}) == (str(several),)
         left.write_text("Banner none\n")
-        assert sshd_starts.unread([self.OWN], texts) == (str(left),)
+        assert self.unread([self.OWN], texts) == (str(left),)
 
 
 @pytest.mark.parametrize(

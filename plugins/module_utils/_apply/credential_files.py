@@ -57,8 +57,13 @@ def prepare(new: str, path: str, change: t.Callable[[str], str | None]) -> bool:
 
 
 def add(path: str, text: str) -> None:
-    """Give a credential to a user who has none."""
-    files.make_directory(os.path.dirname(path), 0o700)
+    """Give a credential to a user who has none. A directory that is there stays as it is, if only root may write to it.
+
+    Turning two-factor login on sets its mode, and notes what it was.
+    """
+    directory = os.path.dirname(path)
+    if not files.is_of_root(directory):
+        files.make_directory(directory, 0o700)
     files.replace(path, text, 0o600)
 
 

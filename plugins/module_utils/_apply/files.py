@@ -93,6 +93,15 @@ def make_directory(path: str, mode: int) -> None:
     set_rights(path, mode, 0, 0)
 
 
+def is_of_root(directory: str) -> bool:
+    """Whether the directory exists, root owns it, and nobody else may write to it."""
+    try:
+        status = os.stat(directory)
+    except FileNotFoundError:
+        return False
+    return status.st_uid == 0 and not status.st_mode & 0o022
+
+
 def set_rights(path: str, mode: int, uid: int, gid: int) -> None:
     """Set the mode and the owner of a directory."""
     os.chown(path, uid, gid)

@@ -197,11 +197,15 @@ def _paths(words: t.Sequence[str]) -> t.Iterator[str]:
 
 
 def _asks_elsewhere(entry: pwd.struct_passwd, sshd: sshd_config.Effective) -> bool:
-    """Whether sshd asks a command, or trusts a certificate authority, for keys of an account that can log in."""
+    """Whether sshd asks a command, or trusts a certificate authority, for keys of an account that can log in.
+
+    Its own SFTP server needs no shell.
+    """
     asked = (sshd.first(keyword) for keyword in ("authorizedkeyscommand", "trustedusercakeys"))
-    return os.path.basename(entry.pw_shell) not in places.NO_LOGIN_SHELLS and any(
-        answer not in ("", "none") for answer in asked
+    gets_in = os.path.basename(entry.pw_shell) not in places.NO_LOGIN_SHELLS or sshd.first("forcecommand").startswith(
+        "internal-sftp"
     )
+    return gets_in and any(answer not in ("", "none") for answer in asked)
 
 
 def _has_key_line(text: str) -> bool:

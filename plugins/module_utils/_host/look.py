@@ -89,7 +89,7 @@ def look(settings: Settings, run: Run) -> HostState:
         sshd_included=tuple(elsewhere),
         services_included=tuple(services_included),
         sshd_variables=units.variables,
-        unread_by_sshd=sshd_starts.unread(listening, _sshd_texts(files, start, elsewhere)),
+        unread_by_sshd=sshd_starts.unread(listening, _sshd_texts(files, start, elsewhere), seen.pid_file, units.own),
         stopped_units=units.stopped,
         outdated_units=units.outdated if settings.enabled else (),
         sshd_start=start,

@@ -24,7 +24,9 @@ _OWN_SOURCES = {"files", "systemd", "compat", "db", "altfiles"}
 
 def listed() -> dict[str, pwd.struct_passwd]:
     """The accounts that the host lists, without lines such as `+` that stand for other accounts; nsswitch.conf(5)."""
-    return {entry.pw_name: entry for entry in pwd.getpwall() if not entry.pw_name.startswith(("+", "-"))}
+    # If a name is in several sources, or twice in one, the first entry is the one that counts.
+    entries = reversed(pwd.getpwall())
+    return {entry.pw_name: entry for entry in entries if not entry.pw_name.startswith(("+", "-"))}
 
 
 def by_own_name(names: t.Iterable[str]) -> dict[str, pwd.struct_passwd]:

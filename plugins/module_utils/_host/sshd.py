@@ -36,6 +36,11 @@ class Views(t.NamedTuple):
     error: str | None = None
     """Why sshd does not report its settings, if it does not."""
 
+    @property
+    def pid_file(self) -> str:
+        """The path of its PID file; `none` if it writes none."""
+        return next((one.first("pidfile") for one in self.settings.values()), "") or places.SSHD_PID_FILE
+
 
 def views(
     run: Run,

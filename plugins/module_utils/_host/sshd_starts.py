@@ -10,6 +10,7 @@ import glob
 import itertools
 import os
 import re
+import time
 import typing as t
 
 from .. import _places as places
@@ -198,17 +199,16 @@ def starts(
     return tuple(distinct)
 
 
-def unread(listening: t.Iterable[Listener], texts: t.Mapping[str, str]) -> tuple[str, ...]:
+def unread(
+    listening: t.Collection[Listener], texts: t.Mapping[str, str], pid_file: str, unit: Unit | None
+) -> tuple[str, ...]:
     """What has changed since the host's own sshd has read the files of its configuration, which `texts` has by path.
 
     These are files, and directories from which it includes files and where none of those that are left has changed: one
-    has gone. sshd writes its PID file each time. Nothing is found if it has no PID file, or if it does not run.
+    has gone. Nothing is found if it does not run.
     """
-    try:
-        read, file = os.stat(places.SSHD_PID_FILE).st_mtime, read_file(places.SSHD_PID_FILE)
-    except OSError:
-        return ()
-    if file is None or not any(one.is_own and file.content.strip() == str(one.pid) for one in listening):
+    read = _read_at(listening, pid_file, unit)
+    if read is None:
         return ()
     found = [path for path in sorted(texts) if changed_since(read, path)]
     included = itertools.chain.from_iterable(itertools.starmap(sshd_config.included, texts.items()))
@@ -218,6 +218,23 @@ def unread(listening: t.Iterable[Listener], texts: t.Mapping[str, str]) -> tuple
     return (*found, *(path for path in sorted(directories) if changed_since(read, path)))
 
 
+def _read_at(listening: t.Collection[Listener], pid_file: str, unit: Unit | None) -> float | None:
+    """When the host's own sshd has read its configuration, in seconds since the epoch; None if that is not known.
+
+    sshd writes its PID file each time. If it has none, that was when its unit was started or reloaded.
+    """
+    pids = [str(one.pid) for one in listening if one.is_own and one.pid]
+    try:
+        file = read_file(pid_file)
+        if file and file.content.strip() in pids:
+            return os.stat(pid_file).st_mtime
+    except OSError:
+        return None
+    if file or not (pids and unit and unit.changed_at):
+        return None
+    return time.time() - time.clock_gettime(time.CLOCK_MONOTONIC) + unit.changed_at / 1_000_000
+
+
 def units(run: Run) -> Units:
     """Ask systemd for the unit of the host's own sshd, for the sockets, for further sshds, and for units of ours."""
     if not os.path.isdir(places.SYSTEMD):
@@ -225,7 +242,12 @@ def units(run: Run) -> Units:
     services = [f"{name}.service" for name in places.SSHD_UNITS]
     links = systemd.enabled()
     enabled = sorted(name for name in links if name.endswith(".socket"))
-    at_boot = sorted(name for name, path in links.items() if _is_service_with_sshd(path))
+    in_drop_ins = _services_with_sshd_in_drop_ins()
+    at_boot = sorted(
+        name
+        for name, path in links.items()
+        if _is_service_with_sshd(path) or not in_drop_ins.isdisjoint((name, systemd.template_of(name)))
+    )
     ours = sorted(set(places.LISTENING_UNITS) & set(links) - set(enabled))
     # The pattern matches only units that systemd has loaded, such as active ones.
     names = dict.fromkeys([*services, *at_boot, *ours, *enabled, "*.socket"])
@@ -268,6 +290,13 @@ def _is_service_with_sshd(path: str) -> bool:
     """Whether this is a service with the word sshd in its file."""
     file = read_file(path) if path.endswith(".service") else None
     return file is not None and "sshd" in file.content
+
+
+def _services_with_sshd_in_drop_ins() -> set[str]:
+    """The names of services, and of templates of services, with the word sshd in a drop-in."""
+    found = itertools.chain.from_iterable(glob.glob(f"{one}/*.service.d/*.conf") for one in places.UNIT_DIRECTORIES)
+    files = ((os.path.basename(os.path.dirname(path))[:-2], read_file(path)) for path in found)
+    return {name for name, file in files if file and "sshd" in file.content}
 
 
 def _listens(unit: Unit) -> bool:

@@ -22,7 +22,7 @@ _MOUNTS = ("BindPaths", "BindReadOnlyPaths", "TemporaryFileSystem", "Inaccessibl
 SERVICE_PROPERTIES = ",".join(
     (
         *("Id", "Names", "LoadState", "ExecStart", "Environment", "EnvironmentFiles", "FragmentPath", "DropInPaths"),
-        *("NeedDaemonReload", "User", *_ROOTS, *_MOUNTS),
+        *("NeedDaemonReload", "StateChangeTimestampMonotonic", "User", *_ROOTS, *_MOUNTS),
     )
 )
 """The properties of a service that `parse_units` reads."""
@@ -59,6 +59,8 @@ class Unit(t.NamedTuple):
     """The paths at which it sees other files than the host has."""
     needs_reload: bool = False
     """Whether systemd has noticed that the files of the unit have changed since it read them."""
+    changed_at: int = 0
+    """When it was started, reloaded or stopped last, in microseconds since boot; 0 if that is not known."""
 
     @property
     def found_files(self) -> list[str]:
@@ -72,7 +74,7 @@ class Unit(t.NamedTuple):
         systemd does not notice a new file that takes the place of the old one, nor, up to version 252, a new drop-in.
         """
         fragment, *drop_ins = self.unit_files or ("",)
-        paths = (f"{where}/{name}" for name in (self.name, self._template) for where in places.UNIT_DIRECTORIES)
+        paths = (f"{where}/{name}" for name in (self.name, template_of(self.name)) for where in places.UNIT_DIRECTORIES)
         first = next(filter(os.path.lexists, paths), fragment)
         return (
             self.needs_reload
@@ -81,14 +83,9 @@ class Unit(t.NamedTuple):
         )
 
     @property
-    def _template(self) -> str:
-        """The name of the template that it is made from, or else its own name."""
-        return re.sub(r"@.*(?=\.)", "@", self.name)
-
-    @property
     def _found_drop_ins(self) -> list[str]:
         """The paths of the drop-ins that exist for the unit now; systemd.unit(5)."""
-        names = {*self.names, self._template, "service"}
+        names = {*self.names, template_of(self.name), "service"}
         directories = (f"{where}/{name}.d" for where in places.UNIT_DIRECTORIES for name in names)
         return [path for directory in directories for path in glob.glob(f"{glob.escape(directory)}/*.conf")]
 
@@ -124,6 +121,11 @@ class Unit(t.NamedTuple):
         """Whether it sees other files than the host has in one of these directories, or above or below them."""
         inside = [f"{one.rstrip('/')}/" for one in self.hidden]
         return any(path.startswith(f"{one}/") or f"{one}/".startswith(path) for one in directories for path in inside)
+
+
+def template_of(name: str) -> str:
+    """The name of the template that a unit is made from, or else its own name."""
+    return re.sub(r"@.*(?=\.)", "@", name)
 
 
 def shown(run: Run, properties: str, names: t.Sequence[str]) -> str:
@@ -185,6 +187,7 @@ def parse_units(text: str) -> list[Unit]:
                     owner="".join(one for one in properties.get("User", ()) if one not in ("root", "0")),
                     hidden=tuple(_hidden(properties)),
                     needs_reload=properties.get("NeedDaemonReload") == ["yes"],
+                    changed_at=int("".join(properties.get("StateChangeTimestampMonotonic", ())) or 0),
                 )
             )
     return found

@@ -225,7 +225,8 @@ class _Reader:
         """Check that a credential can take the place of a line of a users file."""
         if token.interval is None:
             raise CredentialError(f"{where} is for codes that are based on a counter (HOTP). Enrol the account anew")
-        if token.pin != "-":
+        # With a plus sign, pam_oath asks for no PIN either.
+        if token.pin not in ("-", "+"):
             raise CredentialError(f"{where} has a PIN, which would no longer be asked for. Put - in its place")
         own_digits = len(token.last_code) if token.last_code and oath.is_code(token.last_code) else token.digits
         self._check_codes(where, self.digits or own_digits or self.settings.otp_digits, token.interval)

@@ -10,7 +10,14 @@ import typing as t
 
 from .. import _places as places
 from .._texts import cockpit_conf, pam, pam_modules
-from .._texts.login_daemons import ANSWERING, DAEMONS, HARMLESS_SERVICES, LOCAL_SERVICES, LOCKING_SCREENS
+from .._texts.login_daemons import (
+    ANSWERING,
+    DAEMONS,
+    HARMLESS_SERVICES,
+    LOCAL_SERVICES,
+    LOCKING_SCREENS,
+    NEVER_ASKING,
+)
 from .._texts.pam_conf import ServiceFiles, all_auth_lines, include_targets, is_elsewhere, service_name
 from .._wanted.bounds import is_sshd_config
 from .situation import Situation
@@ -86,11 +93,16 @@ def cannot_ask(situation: Situation) -> t.Iterator[str]:
                 "with the password. That would count as a wrong code, and so close the code step for the account at "
                 f"every service. Take {service} out of O(services){stop}."
             )
+        elif service in NEVER_ASKING:
+            yield (
+                f"{service} on {situation.state.hostname} cannot ask for a code: {NEVER_ASKING[service]} has PAM check "
+                f"no password. Take {service} out of O(services)."
+            )
         elif service in LOCKING_SCREENS:
             yield (
-                f"{service} on {situation.state.hostname} cannot ask for a code: it runs as the user who has locked "
-                "the screen, and who cannot read the secret. A right code would be denied, and the screen would stay "
-                f"locked. Take {service} out of O(services)."
+                f"{service} on {situation.state.hostname} cannot ask for a code: it checks passwords with the "
+                "rights of the user who has locked the screen, and who cannot read the secret. A right code would be "
+                f"denied, and the screen would stay locked. Take {service} out of O(services)."
             )
 
 

@@ -253,14 +253,12 @@ class _Steps:
             file = self.state.credentials.get(name)
             if file is None:
                 changes.append(Enrol(name, path, interval, text))
-            elif not (self.situation.moving or self._is_right(name, file, text)):
+            elif not (self.situation.moving or self._is_right(file, text)):
                 changes.append(Renew(name, path, interval, path + self.backend.LOCK, self._revision(name)))
         return changes
 
-    def _is_right(self, name: str, file: FileState, text: str) -> bool:
+    def _is_right(self, file: FileState, text: str) -> bool:
         """Whether a credential is as wanted; a login may leave it with any of its backend's modes."""
-        if self.settings.user(name) is None:
-            return file.content == text
         return any(file == FileState(text, mode) for mode in self.backend.MODES)
 
     def _helpers(self) -> list[Change]:

@@ -295,6 +295,13 @@ def sshd(situation: Situation) -> t.Iterator[str]:
             f"security_keys out for {people.Names(holders)}.",
             holders,
         )
+    root = state.root
+    if situation.keys_only(root) and root.sshd.first("permitrootlogin") == "forced-commands-only":
+        yield (
+            f"sshd on {host} lets root in only for a command that is written beside its key "
+            f"({sshd_config.setting_line(files, 'PermitRootLogin')}), and the list of declared security keys has no "
+            "commands. Leave security_keys_only off for root, or set PermitRootLogin prohibit-password."
+        )
     for sshd in state.sshds if settings.exempt_addresses else ():
         if sshd.any_account.on("usedns"):
             # PAM accepts any address to which the name resolves.

@@ -54,7 +54,7 @@ def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
     """Warn if the host is not as the last run left it: say what was open, and for whom."""
     settings, state = situation
     hostname = state.hostname
-    gone = tuple(name for name in sorted(set(state.credentials) - set(state.accounts)) if not settings.user(name))
+    gone = tuple(name for name in sorted(situation.enrolled - set(state.accounts)) if not settings.user(name))
     if gone:
         yield Sentence(_no_account(Names(gone), hostname), gone)
     step = state.code_step

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import re
 import secrets
 import stat
 import typing as t
@@ -39,6 +40,10 @@ SECRET_FILE = "~/.google_authenticator"  # noqa: S105 - a path
 _LARGEST = 65_536
 _MOST_KEYS = 100
 _LARGEST_USERS_FILE = 16_777_216
+_OF_ALL = re.compile(r"/[^$%*]*")
+"""The path of a file that all accounts share."""
+_OF_EACH = re.compile(r"(~/|\$\{HOME\}/|/(?=.*\$\{USER\}))([^$%*]|\$\{(HOME|USER)\})*")
+"""The path of each account's own file, with variables as in pam_google_authenticator's option `secret=`."""
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # A pipe in the place of a file must not block the run.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -47,19 +52,37 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 def adopt(module: AnsibleModule) -> Result:
     """Give a credential to everybody who has a second factor in the old set-up and no credential of ours."""
     settings = settings_of(module)
-    for path in [*module.params["users_files"], module.params["secret_file"]]:
-        if not path.startswith(("/", "~/", "${HOME}/")):
-            message = f"{path!r} must be a path that begins with / (or ~/, in O(secret_file)). Nothing was changed."
-            raise Failure(settings.named(message))
+    problems = [*_unusable(module.params["users_files"], module.params["secret_file"])]
+    if problems:
+        raise Failure(settings.named(f"{' '.join(problems)} Nothing was changed."))
     what_failed = f"Not everybody was taken over on {os.uname().nodename}. Correct this and run again"
     with changing(module, what_failed):
         return _adopt(module, settings)
 
 
+def _unusable(users_files: t.Iterable[str], secret_file: str) -> t.Iterator[str]:
+    """What is wrong with paths of old files, in sentences."""
+    for path in users_files:
+        if not _OF_ALL.fullmatch(path):
+            yield (
+                f"O(users_files): {path!r} must be the path of one file that all accounts share. If each account has "
+                "its own, name each of these files."
+            )
+    if not _OF_EACH.fullmatch(secret_file):
+        yield (
+            f"O(secret_file): {secret_file!r} must be the path of each account's file. It begins with /, ~/ or "
+            "${HOME}/, and has ${USER} in it if it is in no home. Other variables are not known."
+        )
+
+
 def _adopt(module: AnsibleModule, settings: Settings) -> Result:
     """Look at the host, decide, and write the new credentials. The caller holds the lock of the host."""
     situation = Situation(settings, look(settings, ACTIONS.run))
-    users_files = [file for file in map(_users_file, module.params["users_files"]) if file is not None]
+    found = {path: _users_file(path) for path in module.params["users_files"]}
+    for path, file in found.items():
+        if file is None and path not in USERS_FILES:
+            module.warn(f"There is no {path} on {situation.state.hostname}, so nobody was taken over from it.")
+    users_files = [file for file in found.values() if file is not None]
     problem = adoption.obstacle(situation, users_files)
     if problem:
         raise Failure(f"Nobody was taken over on {situation.state.hostname}: {problem}.")

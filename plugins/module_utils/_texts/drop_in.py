@@ -44,6 +44,7 @@ _TOUCH_AND_PIN = "touch-required verify-required"
 _KEYS_FILE = f"{places.KEYS_ONLY_DIRECTORY}/%u"
 _KEYS_ONLY = (
     ("AuthenticationMethods", "publickey"),
+    ("PubkeyAuthentication", "yes"),
     ("AuthorizedKeysFile", _KEYS_FILE),
     ("AuthorizedKeysCommand", "none"),
     # The older name of PubkeyAcceptedAlgorithms, which every sshd knows. The list leaves out certificates as well.

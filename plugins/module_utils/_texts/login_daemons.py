@@ -89,6 +89,7 @@ DAEMONS = (
     Daemon("vsftpd", ("vsftpd",), ("vsftpd.service",), _FILES, ("vsftpd",), shows_prompts=False),
     Daemon("proftpd", ("proftpd",), ("proftpd.service", "proftpd.socket"), _FILES, ("proftpd",), shows_prompts=False),
     Daemon("pure-ftpd", ("pure-ftpd",), ("pure-ftpd.service",), _FILES, ("pure-ftpd",), shows_prompts=False),
+    Daemon("samba", ("smbd",), ("smbd.service", "smb.service"), _FILES, may_be_off=True),
     Daemon("ttyd", ("ttyd",), ("ttyd.service",), _WEB_SHELL),
     Daemon("shellinabox", ("shellinaboxd",), ("shellinabox.service",), _WEB_SHELL),
     Daemon("gotty", ("gotty",), ("gotty.service",), _WEB_SHELL),
@@ -128,21 +129,28 @@ ANSWERING = {
     "sieve": "saslauthd",
     "smtp": "saslauthd",
     "squid": "Squid",
+    "vmtoolsd": "VMware Tools",
 }
 """PAM services of programs that let nobody in to a shell or to files, and answer each prompt with the password."""
 
 LOCKING_SCREENS = (
     "cinnamon-screensaver",
+    "gnome-screensaver",
     "gtklock",
     "hyprlock",
     "i3lock",
     "kde",
     "mate-screensaver",
     "swaylock",
+    "ukui-screensaver-qt",
     "waylock",
     "xfce4-screensaver",
+    "xscreensaver",
 )
-"""PAM services of programs that lock a screen and run as the user of the screen. Other such programs run as root."""
+"""PAM services of programs that lock a screen and check the password with the rights of the user of the screen."""
+
+NEVER_ASKING = {"atd": "at", "cron": "cron", "crond": "cron", "samba": "Samba", "systemd-user": "systemd"}
+"""PAM services of programs that have PAM check no password."""
 
 HARMLESS_SERVICES = (
     *("atd", "chfn", "chsh", "cron", "crond", "other", "passwd", "systemd-user"),

@@ -240,7 +240,7 @@ class _Primary(t.NamedTuple):
         for judged in (False, True):
             if control in ("required", "requisite") and not self._is_cut(position, position):
                 module = [match.start() for match in WORD.finditer(self.lines[position])][2]
-                requisite = f"auth requisite {self.lines[position][module:].strip()}"
+                requisite = "auth requisite " + self.lines[position][module:].strip(" \t")
                 yield Block(service, position, position, (requisite,), judged)
             for last in auth[here:]:
                 for first in reversed(auth[: here + 1]):
@@ -250,7 +250,7 @@ class _Primary(t.NamedTuple):
     def _includes(self) -> list[tuple[str, bool]]:
         """The ways to include the file that asks for the password, each with whether the block is judged."""
         included = self.rule.module
-        kept, inside = self.lines[self.position].strip(), (f"auth substack {included}", True)
+        kept, inside = self.lines[self.position].strip(" \t"), (f"auth substack {included}", True)
         if self.rule.control == "substack":
             return [(f"auth include {included}", False), inside, (f"auth include {included}", True)]
         if self.rule.control == "include" or not has_other_types(included, self.files.texts):

@@ -185,6 +185,10 @@ def _matches(files: t.Mapping[str, str]) -> t.Iterator[list[tuple[str, str]]]:
                 yield [*_criteria(line.arguments)]
 
 
+_NO_PORT = 1
+"""A port at which no sshd listens."""
+
+
 class Origin(t.NamedTuple):
     """The address of a client, and the address and port of the host; each is empty where it does not matter."""
 
@@ -195,15 +199,14 @@ class Origin(t.NamedTuple):
     def connection_spec(self, user: str, default_address: str) -> str:
         """The argument of `sshd -T -C` for a login of this user, from `default_address` if no other address matters.
 
+        It always has a port: without one, sshd reports nothing if its configuration has a `Match` with LocalPort.
         The name of the client is not looked up: like sshd for a client without a name, this gives the address instead.
         """
         address = self.address or default_address
         connection = f"user={user},host={address},addr={address}"
         if self.local_address:
             connection += f",laddr={self.local_address}"
-        if self.local_port:
-            connection += f",lport={self.local_port}"
-        return connection
+        return f"{connection},lport={self.local_port or _NO_PORT}"
 
 
 def _never_exempt(_address: str) -> bool:

@@ -57,7 +57,7 @@ def parse_words(words: t.Sequence[str], source: str = "") -> Start:
     config, settings = places.SSHD_CONFIG, []
     for letter, argument in _options(words):
         if letter == "f":
-            config = argument
+            config = re.sub("/+", "/", argument)
         elif letter == "o":
             settings.append(argument)
     return Start(config, tuple(settings), source)
