@@ -46,7 +46,7 @@ lint: setup ## check style, types, documentation, the oldest Python, scripts, we
 	antsibull-changelog lint
 	check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	reuse lint --quiet
-	shellcheck $$(git grep --untracked -lE '^#!/(bin/sh|usr/bin/env bash)' -- ':!*.py')
+	shellcheck --external-sources --source-path=SCRIPTDIR $$(git grep --untracked -lE '^#!/(bin/sh|usr/bin/env bash)' -- ':!*.py')
 	tests/lint-web '$(VENV)'
 
 sanity: setup ## run ansible-test sanity

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files that a host gets unchanged. They are passed with the options of a module.
+"""The files that every host gets alike. They are passed with the options of a module.
 
 Ansible sends nothing but Python to a host along with a module. So files that are not Python, or that the module does
 not import, are read on the controller, and only those that the module needs.
@@ -10,6 +10,7 @@ not import, are read on the controller, and only those that the module needs.
 
 from __future__ import annotations
 
+import re
 import typing as t
 from pathlib import Path
 
@@ -34,7 +35,7 @@ NAMES = {
     places.GUARD_PROGRAM: "guard",
     places.GUARD_SERVICE_UNIT: "systemd/fleet-auth-guard.service",
     places.GUARD_PATH_UNIT: "systemd/fleet-auth-guard.path",
-    places.UNDO: "undo.sh",
+    places.UNDO: "undo",
     places.BOOT_UNIT: "systemd/fleet-auth-undo-at-boot.service",
     places.PASSES_SCRIPT: "end-passes",
     places.PASSES_SERVICE_UNIT: "systemd/fleet-auth-passes.service",
@@ -51,6 +52,7 @@ NAMES = {
     f"{places.PAGE_DIRECTORY}/page.js": "cockpit/page.js",
 }
 """By path on the host, the file in the role."""
+_READS_SHARED = re.compile(r"^\. (shared/\w+)\n", re.MULTILINE)
 MODULES = (
     "_apply/actions",
     "_apply/credential_files",
@@ -92,9 +94,22 @@ MODULES = (
 """The module_utils of the self-service command and its helper. They import each other by relative paths."""
 
 
+def text(name: str) -> str:
+    """The content of a file of the role, as a host gets it.
+
+    A script that reads functions from `shared/` has them in itself on the host: it works even if nothing else is left.
+    """
+    return _READS_SHARED.sub(_functions, (FOLDER / name).read_text(encoding="utf-8"))
+
+
+def _functions(line: re.Match[str]) -> str:
+    """The functions of a shared file, without its header."""
+    return (FOLDER / line[1]).read_text(encoding="utf-8").partition("\n\n")[2]
+
+
 def texts(paths: t.Iterable[str]) -> dict[str, str]:
     """The contents of these files, by path on the host."""
-    return {path: (FOLDER / NAMES[path]).read_text(encoding="utf-8") for path in paths}
+    return {path: text(NAMES[path]) for path in paths}
 
 
 def self_service() -> dict[str, str]:

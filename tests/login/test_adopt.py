@@ -388,5 +388,5 @@ class TestLeftOut:
 def test_relative_path_is_refused(host: Host) -> None:
     found = module(host, "twofactor_adopt", {"secret_file": "secret"})
     assert not found.ok
-    assert "'secret' must be a path that begins with /" in found.message
+    assert "'secret' must be the path of each account's file. It begins with /" in found.message
     assert_nothing_left(host)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.fleet.auth.plugins.plugin_utils._host_files import FOLDER
+from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
 
 
 def script(name: str) -> str:
-    """The text of a script in the role's `files` directory."""
-    return (FOLDER / name).read_text()
+    """The text of a script as a host gets it."""
+    return _host_files.text(name)
 
 
 def functions(text: str) -> dict[str, str]:

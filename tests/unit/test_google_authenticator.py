@@ -305,5 +305,5 @@ class TestLine:
 
 @pytest.mark.parametrize(("text", "used"), [(NEW, False), (use(NEW, codes(KEY, 0)) or "", True)])
 def test_pattern_matches_a_credential_that_was_used_for_a_login(text: str, used: bool) -> None:
-    pattern = scripts.assigned(scripts.script("undo.sh"), "used")
+    pattern = scripts.assigned(scripts.script("undo"), "used")
     assert (subprocess.run(["grep", "-qE", pattern], input=text, text=True, check=False).returncode == 0) == used

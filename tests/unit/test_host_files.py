@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import collections
 import configparser
 import fnmatch
 import json
@@ -32,9 +31,10 @@ from unit.builders import settings
 from unit.closure import PLUGINS
 
 RECOVER, UNDO, END_PASSES, GUARD = (
-    scripts.script(name) for name in ("twofactor-recover", "undo.sh", "end-passes", "guard")
+    scripts.script(name) for name in ("twofactor-recover", "undo", "end-passes", "guard")
 )
 FILES = [path for path in sorted(_host_files.FOLDER.rglob("*")) if path.is_file()]
+SHARED = [path for path in FILES if path.parent.name == "shared"]
 BACKENDS = backends.BACKENDS.items()
 OURS = re.compile(r"/(?:etc|run|usr|var)/[\w./@+-]*(?:fleet|twofactor|sshd|cockpit|faillock|oath|google-auth)[\w./-]*")
 
@@ -49,7 +49,9 @@ class TestNames:
     """Names written into a file are those that the rest of the collection uses."""
 
     def test_of_all_files_are_known(self) -> None:
-        assert sorted(_host_files.NAMES.values()) == [str(path.relative_to(_host_files.FOLDER)) for path in FILES]
+        assert sorted(_host_files.NAMES.values()) == [
+            str(path.relative_to(_host_files.FOLDER)) for path in FILES if path not in SHARED
+        ]
         handed = {
             *places.FOR_LOGINS,
             *places.FOR_GUARD,
@@ -81,7 +83,7 @@ class TestNames:
         for text in (*handed, PASS_THROUGH, drop_in.render(settings("alice", ssh=True), ["alice"], False)):
             assert places.MARK in text
 
-    @pytest.mark.parametrize("text", [RECOVER, UNDO], ids=["twofactor-recover", "undo.sh"])
+    @pytest.mark.parametrize("text", [RECOVER, UNDO], ids=["twofactor-recover", "undo"])
     def test_of_staged_files(self, text: str) -> None:
         assert sorted(words(text, "for directory in ", "; do")) == sorted(STAGING_DIRECTORIES)
         assert f'rm -rf "$directory"/{places.STAGED}"$ending"' in text
@@ -94,13 +96,13 @@ class TestNames:
         directory = path.rpartition("/")[0]
         assert any(fnmatch.fnmatchcase(directory, pattern) for pattern in STAGING_DIRECTORIES)
 
-    @pytest.mark.parametrize("text", [RECOVER, UNDO, END_PASSES], ids=["twofactor-recover", "undo.sh", "end-passes"])
+    @pytest.mark.parametrize("text", [RECOVER, UNDO, END_PASSES], ids=["twofactor-recover", "undo", "end-passes"])
     def test_of_locks(self, text: str) -> None:
         assert sorted(words(text, "for lock in ", "; do")) == sorted(backends.LOCKS)
         assert f"grep -qsx {places.CREDENTIAL_LOCK_TEXT} " in text
         assert set(re.findall(r"/run/\S*[.]lock", text)) == {places.LOCK}
 
-    @pytest.mark.parametrize("text", [RECOVER, UNDO], ids=["twofactor-recover", "undo.sh"])
+    @pytest.mark.parametrize("text", [RECOVER, UNDO], ids=["twofactor-recover", "undo"])
     def test_in_variables(self, text: str) -> None:
         wanted = {"drop_in": places.DROP_IN, "journal": places.JOURNAL, "undo": places.UNDO}
         assert {name: scripts.assigned(text, name) for name in wanted} == wanted
@@ -183,17 +185,12 @@ class TestNames:
         assert f"pam_exec.so quiet seteuid {places.FIRST_FACTOR_FAILED} note\n" in note
 
 
-def test_scripts_share_functions_word_for_word() -> None:
-    found = [scripts.functions(text) for text in (RECOVER, UNDO, END_PASSES)]
-    count = collections.Counter(name for functions in found for name in functions)
-    # Each script says what it has done in its own name.
-    shared = {name for name, number in count.items() if number > 1} - {"say"}
-    assert shared >= {"reload_sshd", "signal_further", "take_turns", "held"}
-    texts = {name: {functions[name] for functions in found if name in functions} for name in shared}
-    assert [name for name in shared if len(texts[name]) > 1] == []
-    heads = [text.partition("set -u\n")[2].partition("EXIT\n")[0] for text in (RECOVER, UNDO, END_PASSES)]
-    assert heads[0]
-    assert len(set(heads)) == 1
+@pytest.mark.parametrize("text", [RECOVER, UNDO, END_PASSES], ids=["twofactor-recover", "undo", "end-passes"])
+def test_scripts_have_what_they_share_in_themselves(text: str) -> None:
+    assert "shared/" not in text
+    assert "shellcheck" not in text
+    assert text.count("\nset -u\n") == text.count("\ntake_turns() {\n") == 1
+    assert subprocess.run(["/bin/sh", "-n"], input=text, text=True, check=False).returncode == 0
 
 
 def test_no_python_file_contains_a_file_of_another_kind() -> None:

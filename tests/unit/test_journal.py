@@ -147,7 +147,7 @@ class Root:
 
     def undo_script(self, **replaced: str) -> str:
         """The undo script for this root, with these texts replaced."""
-        text = self.moved(scripts.script("undo.sh"))
+        text = self.moved(scripts.script("undo"))
         for before, after in replaced.items():
             assert before in text
             text = text.replace(before, after)

@@ -172,7 +172,7 @@ class TestCode:
 @pytest.fixture
 def shell(tmp_path: Path) -> t.Callable[..., str]:
     """Run a line of shell with the functions that undo a move; $1 is a file with this text."""
-    functions = "".join(scripts.functions(scripts.script("undo.sh")).values())
+    functions = "".join(scripts.functions(scripts.script("undo")).values())
 
     def run(line: str, text: str = "") -> str:
         path = tmp_path / "credential"

@@ -53,7 +53,9 @@ def test_contains_only_what_users_need(tarball: Path) -> None:
 
 def test_contains_the_files_that_are_copied_to_a_host(collections: Path) -> None:
     files = collections / "ansible_collections/fleet/auth/roles/twofactor/files"
-    for name in _host_files.NAMES.values():
+    names = [path.relative_to(_host_files.FOLDER) for path in _host_files.FOLDER.rglob("*") if path.is_file()]
+    assert set(map(str, names)) > set(_host_files.NAMES.values())
+    for name in names:
         assert (files / name).read_text() == (_host_files.FOLDER / name).read_text()
 
 
