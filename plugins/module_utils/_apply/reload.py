@@ -59,10 +59,7 @@ def _check(change: ReloadSshd, actions: Actions) -> None:
 
 
 def _reload(actions: Actions) -> int:
-    """Reload the unit of sshd that runs, or else the process in the PID file. Returns the process; 0 if there is none.
-
-    Of the processes of a unit, this reaches only the main one.
-    """
+    """Reload the unit of sshd that runs. Returns its main process, the only one that this reaches; 0 if none runs."""
     for unit in places.SSHD_UNITS:
         if _is_active(actions, f"{unit}.service"):
             verb = "reload"
@@ -76,10 +73,6 @@ def _reload(actions: Actions) -> int:
                 raise ApplyError(f"{unit}.service does not {verb}: {error.strip().rstrip('.')}.")
             main = actions.run(["systemctl", "show", "--property=MainPID", "--value", f"{unit}.service"])[1].strip()
             return int(main) if main.isdecimal() else 0
-    with contextlib.suppress(OSError, ValueError), open(places.SSHD_PID_FILE, encoding="ascii") as file:
-        main = file.read().strip()
-        os.kill(int(main), signal.SIGHUP)
-        return int(main)
     return 0
 
 

@@ -151,7 +151,7 @@ def _sweep() -> None:
     credential_files.remove_own_locks()
     for directory in journal.STAGING_DIRECTORIES:
         for path in glob.glob(f"{directory}/{places.STAGED}"):
-            if os.path.isdir(path):
+            if os.path.isdir(path) and not os.path.islink(path):
                 shutil.rmtree(path)
             else:
                 with files.same_time(os.path.dirname(path)):

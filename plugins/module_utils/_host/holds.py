@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looks for what keeps root from changing a file: its attributes, chattr(1), or a file system mounted read-only."""
+"""Looks for what keeps root from changing a file: its attributes, chattr(1), or what is mounted there."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import array
 import fcntl
 import os
 import platform
+import re
 import stat
 import typing as t
 
-from .state import Hold
+from .state import MOUNTED, Hold
 
 # FS_IOC_GETFLAGS of linux/fs.h: an ioctl that reads a long. A few architectures have another number for reading.
 _READ = 0x40000000 if platform.machine().startswith(("ppc", "mips", "sparc", "alpha")) else 0x80000000
@@ -25,16 +26,29 @@ _ATTRIBUTES = {0x10: "i", 0x20: "a"}
 def holds(paths: t.Iterable[str]) -> tuple[Hold, ...]:
     """What keeps these paths from being written, replaced or removed; each hold is given once."""
     found: dict[Hold, None] = {}
+    mounted = _mounted()
     of_directories: dict[str, tuple[Hold, ...]] = {}
     for path in paths:
         directory = os.path.dirname(path)
         if directory not in of_directories:
             of_directories[directory] = _of_directory(_nearest(directory))
         found.update(dict.fromkeys(of_directories[directory]))
+        if path in mounted and not os.path.isdir(path):
+            found[Hold(path, MOUNTED)] = None
         # On a read-only file system, attributes do not matter.
         if all(hold.attribute for hold in of_directories[directory]):
             found.update(dict.fromkeys(_of_attributes(path)))
     return tuple(found)
+
+
+def _mounted() -> frozenset[str]:
+    """The paths at which something is mounted; proc(5), mountinfo."""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            paths = [line.split(" ")[4] for line in file]
+    except OSError:
+        return frozenset()
+    return frozenset(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), path) for path in paths)
 
 
 def _of_directory(directory: str) -> tuple[Hold, ...]:

@@ -116,6 +116,7 @@ def look(settings: Settings, run: Run) -> HostState:
         has_systemd=os.path.isdir(places.SYSTEMD),
         pending=os.path.exists(places.JOURNAL),
         missing=frozenset(path for path in places.SHARED_DIRECTORIES if not os.path.isdir(path)),
+        fixed_directories=frozenset(filter(_is_fixed, backends.DIRECTORIES)),
         inside={path: inside(path) for path in (*backends.DIRECTORIES, *places.SHARED_DIRECTORIES)},
         authorized_keys=_authorized_keys(settings, people, seen.settings),
         holds=holds(backends.credential_path(backend, name) for name in kept[backend]) if settings.enabled else (),
@@ -256,6 +257,11 @@ def _files(sshd_configs: t.Iterable[str], variables: t.Iterable[str]) -> dict[st
 def _dangling_link(path: str) -> FileState | None:
     """The symbolic link at this path if its target does not exist, or None."""
     return FileState("", 0, link=os.path.realpath(path), kind="link to nowhere") if os.path.islink(path) else None
+
+
+def _is_fixed(path: str) -> bool:
+    """Whether a directory cannot be renamed, because it is mounted there, or is only reached by a link."""
+    return os.path.ismount(path) or os.path.islink(path)
 
 
 def _tree(directory: str) -> t.Iterator[str]:

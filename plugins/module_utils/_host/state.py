@@ -58,12 +58,18 @@ class FileState:
     """Its type if it is not a regular file, such as `directory`; empty for a regular file."""
 
 
+MOUNTED = "mount"
+
+
 class Hold(t.NamedTuple):
     """What keeps root from changing a file, or the content of a directory."""
 
     path: str
     attribute: str
-    """The letter of its attribute, chattr(1): i or a; empty if the path is on a file system mounted read-only."""
+    """The letter of its attribute, chattr(1): i or a; empty if the path is on a file system mounted read-only.
+
+    `MOUNTED` if something is mounted at the path of a file, which can then not be replaced.
+    """
 
 
 @dataclass(frozen=True)
@@ -288,6 +294,8 @@ class HostState:
     """Whether a change waits to be confirmed, or was cut short."""
     missing: frozenset[str] = frozenset()
     """The shared directories that do not exist."""
+    fixed_directories: frozenset[str] = frozenset()
+    """The directories of credentials that cannot be renamed: something is mounted there, or they are links."""
     inside: t.Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """All names, hidden ones too, in each directory that may be removed once it is empty."""
     holds: tuple[Hold, ...] = ()

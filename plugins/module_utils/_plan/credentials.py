@@ -257,8 +257,8 @@ def _is_denied(now: bool) -> str:
 
 def _held(names: Names, _detail: str, host: str, backend: str, asks: bool, attribute: str) -> str:
     path = backends.credential_path(backend, names.verb(names.names[0], "NAME"))
+    remedy = held.remedy(Hold(path, attribute)).replace("Run there", names.verb("Run there", "Run there for each"))
     return (
         f"{_subject(names, host, backend)} {names.verb('is', 'are')} {held.in_words(attribute)}, and "
-        f"{_writes(backend)}: every code of {names.them} {_is_denied(asks)}. Run there"
-        f"{names.verb('', ' for each')}: chattr -{attribute} {path}."
+        f"{_writes(backend)}: every code of {names.them} {_is_denied(asks)}. {remedy}."
     )

@@ -28,6 +28,7 @@ class Draft:
         foreign = {*state.foreign_files, *(path for path in OWN_FILES if _is_tree(state.files.get(path)))}
         self.files = {path: file for path, file in state.files.items() if path not in foreign}
         self._drop_in_readers = state.drop_in_readers
+        self._fixed = state.fixed_directories
         self.credentials = {
             backend.DIRECTORY: set(state.credentials_of(name)) for name, backend in backends.BACKENDS.items()
         }
@@ -52,8 +53,8 @@ class Draft:
         return [Edit(path, content, *rights, now.content) if mode is None and now else Write(path, content, *rights)]
 
     def remove(self, *paths: str) -> list[Change]:
-        """Remove files, or directories with everything in them."""
-        return [Remove(path) for path in paths if self.files.pop(path, None) is not None]
+        """Remove files, or directories with everything in them. What is mounted, or a link to a directory, stays."""
+        return [Remove(path) for path in paths if path not in self._fixed and self.files.pop(path, None) is not None]
 
     def remove_trees(self, paths: t.Iterable[str]) -> list[Change]:
         """Remove files, and directories with everything in them, except what went with a directory before it."""

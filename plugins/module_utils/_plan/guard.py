@@ -187,6 +187,7 @@ def _sshd_lines(situation: Situation) -> t.Iterator[str]:
     settings, state = situation
     names = dict.fromkeys(["root", *sorted({*situation.enrolled_afterwards, *settings.declared_keys})])
     accounts = [state.accounts[name] for name in names if name in state.accounts]
+    groups = sorted({*settings.scope_groups, *settings.exempt_groups, *settings.security_keys_only_groups})
     for sshd in state.sshds:
         # Our own drop-in is left out: it does not distinguish these accounts.
         patterns = sshd_config.account_patterns(state.sshd_files(sshd.start, "").texts)
@@ -204,4 +205,5 @@ def _sshd_lines(situation: Situation) -> t.Iterator[str]:
             if key not in seen and (keys_only or situation.in_scope(account)):
                 seen.add(key)
                 yield guard.line("user", state.sample_address, account.name)
+                yield from (guard.line("in" if one in account.groups else "outside", one) for one in groups)
                 yield from (guard.line("set", keyword, " ".join(value)) for keyword, value in expected.items())

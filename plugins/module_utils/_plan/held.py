@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._host.state import Hold
+from .._host.state import MOUNTED, Hold
 
 _WORDS = {"i": "immutable", "a": "append-only"}
 
@@ -30,10 +30,12 @@ def what_holds(hold: Hold, host: str) -> str:
 
 
 def in_words(attribute: str) -> str:
-    """An attribute of chattr(1) in words."""
-    return f"{_WORDS[attribute]} (chattr +{attribute})"
+    """An attribute of chattr(1), or a mount, in words."""
+    return "a mount of its own (see findmnt)" if attribute == MOUNTED else f"{_WORDS[attribute]} (chattr +{attribute})"
 
 
 def remedy(hold: Hold) -> str:
     """How to free it, as a sentence without its full stop."""
+    if hold.attribute == MOUNTED:
+        return "Unmount it, or mount its whole directory in its place"
     return f"Run there: chattr -{hold.attribute} {hold.path}" if hold.attribute else "Mount it read-write"

@@ -135,17 +135,27 @@ def without_block(text: str | None) -> str | None:
 
 
 def past_pam(text: str | None) -> str:
-    """The lines that decide who gets in past PAM, or make Cockpit ignore the file; each with its section before it."""
+    """The lines that decide who gets in past PAM, or make Cockpit ignore the file; each with its section before it.
+
+    The line that closes the login by ssh is not among them.
+    """
     shown, section = "", ""
     for _number, line in _lines(text or ""):
         heading, setting = _SECTION.fullmatch(line), _SETTING.fullmatch(line)
         if heading:
             section = heading[1].lower()
-        elif setting and section and section != "negotiate" and setting[1].lower() not in _PAST_PAM:
+        elif setting and section and not _may_let_in(section, setting[1].lower(), setting[2]):
             continue
         elif setting or not _IGNORED.fullmatch(line):
             shown += f"{section}\t{line}\n"
     return shown
+
+
+def _may_let_in(section: str, name: str, value: str) -> bool:
+    """Whether a setting may let people in past PAM."""
+    if (section, name) == (_BY_SSH, "command"):
+        return value.strip(" \t\r") not in _FALSE
+    return section == "negotiate" or name in _PAST_PAM
 
 
 def _readable(text: str | None) -> dict[tuple[str, str], _Setting]:
