@@ -14,7 +14,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.utils.display import Display
 
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import is_account_name, is_label
@@ -71,7 +71,17 @@ class ActionModule(AskingAction, PageAction):
         )
         if not given["users"]:
             return {**result, "changed": self._prepare(given, variables), "sheets": []}
-        answer = self._execute_module("fleet.auth.twofactor_enrolment_info", {"users": given["users"]}, None, variables)
+        try:
+            answer = self._execute_module(
+                "fleet.auth.twofactor_enrolment_info", {"users": given["users"]}, None, variables
+            )
+        except AnsibleConnectionFailure as error:
+            # A play that goes on after an unreachable host would take the sheets for written.
+            users = ",".join(given["users"])
+            raise AnsibleActionFail(
+                f"No sheet was written: {variables['inventory_hostname']} could not be reached any more. Its secrets "
+                f"are there; make the sheets with fleet.auth.enrol -e users={users}. What ssh said: {error.message}"
+            ) from None
         if answer.get("failed"):
             return {**result, **answer}
         place, host = given["place"], variables["inventory_hostname"]
@@ -212,7 +222,7 @@ def _shared_enrolments(
                 f"sheet is for all hosts. Run the playbook that enrols {enrolment['user']} on {host} first."
             )
         for name, value in wanted.items():
-            if None not in (value, enrolment[name]) and str(value) != str(enrolment[name]):
+            if None not in (value, enrolment[name]) and float(value) != enrolment[name]:
                 raise AnsibleActionFail(
                     f"No sheet was written: on {host} the {name} of the codes of {enrolment['user']} is "
                     f"{enrolment[name]}, but twofactor_{_RULES[name]} is {value}. The sheet is for all "

@@ -11,6 +11,7 @@ would obey an answer that adds hosts or sets variables.
 
 from __future__ import annotations
 
+import json
 import re
 import typing as t
 from dataclasses import dataclass, field
@@ -200,7 +201,15 @@ SHAPES = {
 """By module, what it answers. A test compares this with the module's documentation."""
 
 _FAILURE_OUTPUT = ("msg", "module_stdout", "module_stderr")
-_IGNORED = {"_ansible_parsed", "invocation", "deprecations", "exception", "rc"}
+_IGNORED = {
+    "_ansible_parsed",
+    "ansible_parsed",
+    "_ansible_new_secrets",
+    "invocation",
+    "deprecations",
+    "exception",
+    "rc",
+}
 """What Ansible adds to an answer, or puts in place of one that it cannot read; nobody needs it."""
 _COMMON = {*_IGNORED, *_FAILURE_OUTPUT, "changed", "failed", "warnings"}
 
@@ -244,6 +253,27 @@ def accepted(module: str, answer: t.Any, users: t.Collection[str] | None = None)
     return {**common, **checked}
 
 
+def cleaned(module: str | None, text: str) -> tuple[str, t.Any]:
+    """The JSON of an answer without what Ansible shows while it reads it, and apart from it the warnings in it.
+
+    Ansible shows warnings, deprecations and names that it does not know as the host has sent them. Anything but a JSON
+    object is left as it is. Raises InvalidAnswer.
+
+    :param module: the module of this collection; None for one of Ansible's own, whose answer is reduced.
+    """
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        return text, []
+    if not isinstance(answer, dict):
+        return text, []
+    if module is None:
+        return json.dumps(reduced(answer)), []
+    refuse_strange_names(module, answer)
+    shown = ("deprecations", "warnings", "_ansible_new_secrets")
+    return json.dumps({name: value for name, value in answer.items() if name not in shown}), answer.get("warnings")
+
+
 MANAGERS = ("dnf", "dnf5")
 """The package managers of RHEL and similar systems, by the names of Ansible's modules for them."""
 
@@ -270,10 +300,11 @@ def reduced(answer: t.Mapping[str, t.Any]) -> Answer:
 
 
 def _texts(warnings: t.Any) -> t.Any:
-    """Warnings as texts. Ansible has turned them into objects, or left them as the host sent them."""
+    """Warnings as texts. The host may have sent them as texts, or as records of an event with a message."""
     if not isinstance(warnings, list):
         return warnings or []
-    return [one if isinstance(one, str) else getattr(getattr(one, "event", None), "msg", one) for one in warnings]
+    events = ((one, one.get("event") if isinstance(one, dict) else None) for one in warnings)
+    return [event.get("msg") if isinstance(event, dict) else one for one, event in events]
 
 
 def _failure(shape: Shape, given: Answer) -> Answer:

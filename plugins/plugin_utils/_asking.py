@@ -40,6 +40,8 @@ class AskingAction(ActionBase):
 
     _module: str | None = None
     """The module of this collection that runs now; None for a module of Ansible's own."""
+    _warnings: t.Any = None
+    """The warnings in its answer, as the host sent them."""
 
     def _execute_module(  # type: ignore[override]  # the rest is passed on as it is
         self,
@@ -52,7 +54,7 @@ class AskingAction(ActionBase):
         """Run a module as Ansible does. Return only what was checked of its answer, or why it was refused."""
         name = module_name or self._task.action
         foreign, module = name.startswith("ansible."), name.rpartition(".")[2]
-        self._module = None if foreign else module
+        self._module, self._warnings = None if foreign else module, None
         arguments = self._task.args if module_args is None else module_args
         host = in_one_line(str((task_vars or {}).get("inventory_hostname", "the host")), 255)
         if self._task.async_val:
@@ -62,7 +64,8 @@ class AskingAction(ActionBase):
                 answer = super()._execute_module(module_name, module_args, tmp, task_vars, **further)
                 if foreign:
                     return _with_remedy(_answers.reduced(answer), host)
-                accepted = _answers.accepted(module, self._without_interpreter(answer), _users(arguments))
+                answer = {**self._without_interpreter(answer), "warnings": self._warnings}
+                accepted = _answers.accepted(module, answer, _users(arguments))
                 return _with_remedy(_with_named_warnings(accepted, host, task_vars or {}), host)
         except AnsibleError as error:
             # Errors of other types come from Ansible itself, and contain nothing that the host said.
@@ -92,17 +95,14 @@ class AskingAction(ActionBase):
             raise _TooMuch(_TOO_LONG)
         return done
 
-    def _parse_returned_data(self, res: dict[str, t.Any], *further: t.Any, **named: t.Any) -> dict[str, t.Any]:
-        # Ansible warns about text after the answer, and about names that it does not like, and shows both unescaped.
+    def _parse_returned_data(self, res: dict[str, t.Any], *further: t.Any, **named: t.Any) -> t.Any:
+        # What Ansible would show while it reads the answer is taken out of it first, with the text before and after it.
         # Without pipelining Ansible uses a terminal, which also ends each line with a carriage return.
         lines = visible(res["stdout"].replace("\r\n", "\n"), keep="\n").split("\n")
+        first = next((number for number, line in enumerate(lines) if line.lstrip().startswith("{")), 0)
         last = max((number for number, line in enumerate(lines) if line.rstrip().endswith("}")), default=len(lines))
-        res = {**res, "stdout": "\n".join(lines[: last + 1])}
-        answer: dict[str, t.Any] = super()._parse_returned_data(res, *further, **named)
-        if self._module is None:
-            return _answers.reduced(answer)
-        _answers.refuse_strange_names(self._module, answer)
-        return answer
+        text, self._warnings = _answers.cleaned(self._module, "\n".join(lines[first : last + 1]))
+        return super()._parse_returned_data({**res, "stdout": text}, *further, **named)
 
     def _without_interpreter(self, answer: dict[str, t.Any]) -> dict[str, t.Any]:
         """The answer without the fact that Ansible added about the Python that it discovered."""

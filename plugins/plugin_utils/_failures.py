@@ -45,7 +45,8 @@ def show_failure_once(run: _Run) -> _Run:
         except AnsibleActionFail as error:
             if not _has_msg(action._task):
                 raise
-            done = {"changed": False, **error.result}
+            # From ansible-core 2.21 on, its result has neither of the last two.
+            done = {"changed": False, **error.result, "failed": True, "msg": error.message}
         if not done.get("failed") or not _has_msg(action._task):
             return done
         # Ansible shows no warnings from an exception.

@@ -147,6 +147,7 @@ def unread_variables(action: ActionBase, variables: t.Mapping[str, t.Any]) -> li
         return []
     extra = load_extra_vars(action._loader)
     sentences = _variables.unknown(extra, variables.get(_variables.OWN), _variables.Playbook(**playbook))
+    sentences += _variables.contradicting(extra, _variables.Playbook(**playbook))
     of_plays = [f"{_variables.PREFIX}{name}" for name in _variables.OF_PLAYS]
     set_there = _set_for_the_host(of_plays, variables, extra)
     return [*sentences, *_variables.unread(set_there, variables["inventory_hostname"])]

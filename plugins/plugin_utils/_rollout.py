@@ -14,7 +14,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils import _report
 
 OUTCOMES = {
     "failed": "could not report what it needs, and was not touched; or failed during its change, and follows its old "
-    "policy, or will as soon as it has rolled itself back",
+    "policy, or will as soon as it has rolled itself back; or failed after its change, and follows its new policy",
     "unreachable": "could not be asked, and was not touched",
     "refused": "would be refused, and was not touched",
     "waiting": "needs a change that has not begun",
@@ -39,6 +39,11 @@ _PLAN_FAILED = (
     "could not report what they need, and were not touched",
 )
 """The outcomes as sentences about one host and about several; a host may also have failed before its change."""
+_FAILED_AFTERWARDS = (
+    "was changed and follows its new policy, but something failed afterwards",
+    "were changed and follow their new policy, but something failed afterwards",
+)
+"""The same for hosts that have failed after their change."""
 
 UNREADY = frozenset({"failed", "unreachable", "refused"})
 """The outcomes that, before the first change, mean that the host cannot be changed."""
@@ -63,11 +68,15 @@ class Line(_report.Line):
     """All accounts of those refusals that name only the first ten."""
     begun: bool = False
     """Whether the change of this host has begun."""
+    in_force: bool = False
+    """Whether it follows its new policy."""
 
     @property
     def phrases(self) -> tuple[str, str]:
         """The outcome as a sentence about one host, and about several."""
-        return _PLAN_FAILED if self.outcome == "failed" and not self.begun else _PHRASES[self.outcome]
+        if self.outcome == "failed" and not self.begun:
+            return _PLAN_FAILED
+        return _FAILED_AFTERWARDS if self.outcome == "failed" and self.in_force else _PHRASES[self.outcome]
 
     @property
     def word(self) -> str:
@@ -91,7 +100,8 @@ def line(host: str, plan: _report.Answer | None, result: _report.Answer | None) 
     """The line of one host. Never fails, whatever the host said.
 
     :param plan: what the module twofactor has returned in check mode; None if it did not run.
-    :param result: `ok`, whether the change succeeded; `enforced`, and if it failed `msg`. None if it has not begun.
+    :param result: `ok`, whether all succeeded, and if not `msg`; `enforced`, `asks` and `let_off` if the change is in
+        force. None if it has not begun.
     """
     try:
         return _line(host, plan, result)
@@ -118,7 +128,8 @@ def _line(host: str, plan: _report.Answer | None, result: _report.Answer | None)
     outcome = "waiting" if changes else "right"
     if result is not None:
         outcome = "proven" if result["ok"] else "failed"
-    now = result if result and result["ok"] else plan
+    in_force = result is not None and "enforced" in result
+    now = result if result and in_force else plan
     return Line(
         host,
         outcome,
@@ -128,6 +139,7 @@ def _line(host: str, plan: _report.Answer | None, result: _report.Answer | None)
         changes=changes,
         notes=(*_recovered_notes(plan, outcome), *_report.notes_of(result)),
         begun=result is not None,
+        in_force=in_force,
     )
 
 
@@ -145,7 +157,7 @@ def sentences(lines: t.Sequence[Line]) -> list[str]:
     """Sentences about each host that is not well or has notes: how it has ended there, and why."""
     texts: list[str] = []
     well = {_PHRASES[outcome] for outcome in WELL}
-    for phrases in dict.fromkeys((_PHRASES["failed"], _PLAN_FAILED, *_PHRASES.values())):
+    for phrases in dict.fromkeys((_PHRASES["failed"], _FAILED_AFTERWARDS, _PLAN_FAILED, *_PHRASES.values())):
         matching = [one for one in lines if one.phrases == phrases]
         # Hosts without notes share one sentence. Hosts that are well, and have no notes, get none.
         for hosts, why in _report.gathered((one.host, " ".join(one.notes)) for one in matching):

@@ -53,6 +53,15 @@ _OF_CONTROLLERS = ("ansible_", "awx_", "tower_", "semaphore_", "molecule_", "_")
 """The prefixes of variables that Ansible itself reads, or that controllers add to each run."""
 
 
+_SETS_ENABLED = {"fleet.auth.enable": True, "fleet.auth.disable": False}
+"""The playbooks that set `twofactor_enabled` themselves."""
+_TRUE_OR_FALSE = {
+    True: ("true", "yes", "on", "1", "y", "t", "1.0"),
+    False: ("false", "no", "off", "0", "n", "f", "0.0"),
+}
+"""What Ansible takes for true and for false, in lower case."""
+
+
 class Playbook(t.NamedTuple):
     """A playbook of the collection, and the parameters it has beside the variables of the role."""
 
@@ -88,6 +97,18 @@ def unknown(extra: t.Iterable[t.Any], own: t.Any, playbook: Playbook) -> list[st
         _sentence(name, playbook)
         for name in sorted(map(str, extra))
         if name not in readable and not name.startswith(_OF_CONTROLLERS)
+    ]
+
+
+def contradicting(extra: t.Mapping[str, t.Any], playbook: Playbook) -> list[str]:
+    """A sentence if an extra variable would make a playbook do the opposite of what it is for."""
+    name = f"{PREFIX}enabled"
+    value, wanted = str(extra.get(name)).lower(), _SETS_ENABLED.get(playbook.name)
+    if name not in extra or wanted is None or value in _TRUE_OR_FALSE[wanted]:
+        return []
+    return [
+        f"-e {name}={value} contradicts {playbook.name}, which sets it to {str(wanted).lower()}. Leave it out, or run "
+        f"{next(one for one in _SETS_ENABLED if one != playbook.name)}."
     ]
 
 

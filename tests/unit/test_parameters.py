@@ -67,6 +67,13 @@ class TestOverridesTheVariableOfTheRole:
 
 
 class TestMistake:
+    @pytest.mark.parametrize(("playbook", "value"), [("enable", "false"), ("enable", False), ("disable", "Yes")])
+    def test_of_doing_the_opposite_is_refused(self, tmp_path: Path, playbook: str, value: t.Any) -> None:
+        """The variables of the run win over those of the playbook."""
+        done = run(tmp_path, playbook, {}, twofactor_enabled=value)
+        assert done.returncode == 2, done.stdout
+        assert f"-e twofactor_enabled={str(value).lower()} contradicts fleet.auth.{playbook}" in done.stdout
+
     @pytest.mark.parametrize(
         ("playbook", "given", "expected"),
         [

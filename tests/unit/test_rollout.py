@@ -315,6 +315,18 @@ class TestPlaybook:
         assert "2 hosts: 2 waiting" in done.stdout
         assert "skipping" not in done.stdout
 
+    def test_host_whose_sheets_cannot_be_made_follows_its_new_policy(self, tmp_path: Path) -> None:
+        failed = {"failed": True, "msg": "No space left on device"}
+        hosts = {"web1": {**self.host(), "twofactor_enrolment_info": failed}, "web2": self.host()}
+        variables = {"twofactor_users": ["alice"], "twofactor_enrolment_dir": "sheets"}
+        done = answering.run(tmp_path, "rollout", hosts, **variables)
+        assert done.returncode == 2, done.stdout
+        assert "2 hosts: 1 failed, 1 waiting" in done.stdout, done.stdout
+        told = "web1 was changed and follows its new policy, but something failed afterwards"
+        assert told in " ".join(done.stdout.split())
+        assert "old policy" not in done.stdout
+        assert "New sheets are in" not in done.stdout
+
     def test_begins_no_host_after_one_that_failed(self, tmp_path: Path) -> None:
         failed = {"failed": True, "msg": "No space left on device"}
         hosts = {"web1": {**self.host(), "twofactor": failed}, "web2": self.host(), "web3": self.host()}
