@@ -83,7 +83,8 @@ outcomes:
   description:
     - The state of each host.
     - V(failed) means that the host could not report what it needs and was not touched, or that its change failed. It
-      follows its old policy, or will do so as soon as it has undone the change.
+      follows its old policy, or will do so as soon as it has undone the change. If something failed only after its
+      change, it follows its new policy, and the table says so.
     - V(unreachable) means that the host could not be asked, and V(refused) that a run would be refused.
     - V(waiting) means that the host needs a change that has not begun, V(proven) that it was changed and a new
       connection got in, and V(right) that it is in the wanted state.
