@@ -189,6 +189,26 @@ def test_guard_reports_what_opens_a_door_within_seconds(host: Host, person: Pers
     host.run("journalctl", "--rotate", "--vacuum-time=1s")
 
 
+def test_guard_does_not_take_a_change_of_accounts_for_an_open_door(host: Host, person: Person) -> None:
+    """It asks sshd about one account of each kind, which may leave its group or the host."""
+    wins = (
+        f"sshd would not do what fleet.auth set for {person.name}: authenticationmethods is not "
+        "'publickey,keyboard-interactive:pam keyboard-interactive:pam'"
+    )
+    host.run(f"groupadd asked && usermod --append --groups asked {person.name}")
+    try:
+        turn_on(host, person, guard="warn", scope="groups", scope_groups=["asked"])
+        await_guard(host)
+        host.run(f"gpasswd --delete {person.name} asked; touch /etc/pam.d/.look; rm /etc/pam.d/.look")
+        await_guard(host)
+        assert not noted(host)
+        host.run("gpasswd", "--add", person.name, "asked")
+        host.write(FIRST, "Match all\n    AuthenticationMethods publickey\n")
+        await_note(host, wins)
+    finally:
+        host.run(f"rm -f {FIRST}; groupdel asked")
+
+
 def test_guard_reports_a_silent_sshd_unless_it_is_only_being_replaced(host: Host, person: Person) -> None:
     gone = "mv /usr/sbin/sshd /usr/sbin/sshd.old; touch /etc/pam.d/other"
     back = "mv /usr/sbin/sshd.old /usr/sbin/sshd"

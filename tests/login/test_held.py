@@ -79,6 +79,11 @@ def test_write_protected_files_are_named_before_anything_is_turned_on(host: Host
     for directory in ("/etc", "/etc/pam.d", "/var/lib"):
         with read_only(host, directory) as said:
             assert_refused(person, said)
+    host.run(f"cp -a {SSHD} /root/sshd && mount --bind /root/sshd {SSHD}")
+    try:
+        assert_refused(person, f"{SSHD} on {host.name} is a mount of its own (see findmnt), and has to be changed.")
+    finally:
+        host.run(f"umount {SSHD} && rm /root/sshd")
     with attribute(host, "i", "/etc/pam.d/su"):
         # An attribute on a file that the run does not change is no obstacle.
         turn_on(host, person)

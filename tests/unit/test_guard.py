@@ -263,6 +263,8 @@ COCKPIT = [
     "[Log]\nFatal = x\n[a[b]\n",
     "[WebService]\nForwardedForHeader = X-Forwarded-For\nLoginTo = false\n",
     "[Basic]\nAction = x\nCOMMAND = /opt/login\n[ssh-login]\nunixPath=/run/x\n",
+    "[Ssh-Login]\nCommand = /bin/false\n",
+    "[ssh-login]\nhost = x\n COMMAND=/usr/bin/false \r\n",
 ]
 
 
@@ -274,7 +276,7 @@ class TestCockpit:
         assert shell("past_pam", str(path)) == cockpit_conf.past_pam(text)
 
     def test_is_empty_if_nobody_gets_in_past_pam(self) -> None:
-        assert [bool(cockpit_conf.past_pam(text)) for text in COCKPIT] == [False, False, *[True] * 7]
+        assert [bool(cockpit_conf.past_pam(text)) for text in COCKPIT] == [False, False, *[True] * 7, False, False]
 
     def test_is_watched_with_the_keys_of_kerberos_while_it_takes_tickets(self, on: HostState) -> None:
         watched = [line[1] for line in config(on) if line[0] == "watch"]

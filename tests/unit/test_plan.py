@@ -640,6 +640,13 @@ class TestNewEnrolment:
         made = plan(gone, state)
         assert (made.warnings, made.changes[-1]) == ((), Remove("/etc/oath/zoe"))
 
+    @pytest.mark.parametrize("fixed", [(), ("/etc/oath",)])
+    def test_directory_that_is_a_mount_or_a_link_stays(self, fixed: tuple[str, ...]) -> None:
+        state = replace(carried_out(wanted()), fixed_directories=frozenset(fixed))
+        made = plan(wanted(enabled=False, purge_credentials=True), state)
+        assert (Remove("/etc/oath") in made.changes) is not bool(fixed)
+        assert Remove("/etc/oath/bob") in made.changes
+
     def test_directory_may_hold_a_file_of_somebody_else(self) -> None:
         """Such as the users file of a set-up made by hand, which must not be taken for the credential of an account."""
         state = replace(carried_out(wanted()), credentials={"users.oath": file("HOTP/T30 alice - 00\n", 0o600)})
