@@ -30,7 +30,8 @@ _FOR_PEOPLE = {
 _CALLS = {"problems.append", "_fail"}
 """Other calls with a text for people: appending to a list of problems, and the end of `twofactor-enrol`."""
 _FILES_WITH_PROBLEMS = (
-    *("module_utils/_plan/refusals.py", "module_utils/_plan/credentials.py", "module_utils/_plan/locked_out.py"),
+    *("module_utils/_plan/accounts.py", "module_utils/_plan/refusals.py"),
+    *("module_utils/_plan/credentials.py", "module_utils/_plan/locked_out.py"),
     *("module_utils/_plan/cockpit.py", "module_utils/_plan/doors.py", "module_utils/_wanted/bounds.py"),
     *("module_utils/_backends/backends.py", "module_utils/_texts/drop_in.py", "plugin_utils/_gate.py"),
     *("plugin_utils/_variables.py", "action/twofactor_recover.py", "action/twofactor_verify.py"),

@@ -37,6 +37,7 @@ _LOOK = {
     *("_plan/held", "_plan/people"),
     "_plan/planning",
     *(
+        "_plan/accounts",
         "_plan/doors",
         "_plan/guard",
         "_plan/refusals",

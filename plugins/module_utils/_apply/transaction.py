@@ -46,7 +46,7 @@ def applied(plan: Plan, actions: Actions, rollback_after: int, static_files: t.M
     except (OSError, ApplyError) as error:
         with contextlib.suppress(OSError):
             files.unlink(places.JOURNAL)
-            _clean_up(actions)
+            _disarm(actions)
         staging.take_back()
         raise ApplyError(f"{describe(error)} Nothing was changed.") from error
     try:
@@ -87,13 +87,13 @@ def confirm(actions: Actions) -> None:
     files.sync_directory(places.JOURNAL)
     # The change is permanent now, even if this fails; the next run removes what could not be removed here.
     with contextlib.suppress(OSError):
-        _clean_up(actions)
+        _disarm(actions)
 
 
 def clean_up(actions: Actions) -> None:
     """Remove what is left of a confirmed or undone change, if its run was killed before it had cleaned up."""
     if any(map(os.path.lexists, (places.BOOT_LINK, places.BOOT_UNIT, places.STATE_DIRECTORY))):
-        _clean_up(actions)
+        _disarm(actions)
     else:
         _sweep()
 
@@ -136,7 +136,7 @@ def _arm(text: str, static_files: t.Mapping[str, str], actions: Actions, rollbac
     files.replace(places.JOURNAL, text, 0o600)
 
 
-def _clean_up(actions: Actions) -> None:
+def _disarm(actions: Actions) -> None:
     """Remove the timer, the boot unit and the staged files of a change that was confirmed or undone."""
     _stop_timer(actions)
     for path in (places.BOOT_LINK, places.BOOT_UNIT, places.UNDO):

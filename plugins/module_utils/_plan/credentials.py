@@ -170,11 +170,21 @@ def _cannot_move(situation: Situation, name: str) -> Reason | None:
     return None
 
 
+class Denial(t.NamedTuple):
+    """Why everybody who needs a code is denied on a host, and what helps, each without its full stop."""
+
+    why: str
+    remedy: str = (
+        "Run fleet.auth.enable, which repairs it, or twofactor-recover on the host, which turns two-factor login off"
+    )
+
+
 def held_at_logins(situation: Situation) -> t.Iterator[str]:
     """Yield what keeps logins from noting which code was used; both backends then deny the code."""
     state = situation.state
     for hold in holds_of_all(state):
-        yield "{}. {}.".format(*denied(state, hold))
+        denial = denied(state, hold)
+        yield f"{denial.why}. {denial.remedy}."
     owners = _owners(state)
     held_credentials = ((owners[hold.path], hold.attribute) for hold in state.holds if hold.path in owners)
     about = (state.hostname, state.backend, state.asks_for_code)
@@ -187,12 +197,12 @@ def holds_of_all(state: HostState) -> list[Hold]:
     return [hold for hold in state.holds if hold.path not in owners]
 
 
-def denied(state: HostState, hold: Hold) -> tuple[str, str]:
-    """Why everybody's codes are denied because of this hold, and what helps, each without its full stop."""
+def denied(state: HostState, hold: Hold) -> Denial:
+    """Why everybody's codes are denied because of this hold, and what helps."""
     why = f"{held.what_holds(hold, state.hostname)}, and {_writes(state.backend)}: every code"
     # In an append-only directory logins can create lock files but not remove them. Locks that stay deny every code too.
     locks = ", and run again a minute later, which removes the locks that logins have left" * (hold.attribute == "a")
-    return f"{why} {_is_denied(state.asks_for_code)}", held.remedy(hold) + locks
+    return Denial(f"{why} {_is_denied(state.asks_for_code)}", held.remedy(hold) + locks)
 
 
 def _owners(state: HostState) -> dict[str, str]:

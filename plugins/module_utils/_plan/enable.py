@@ -18,7 +18,19 @@ from .._texts import code_step, drop_in, pam, security_keys, sshd_config
 from .._texts.code_step import CodeStep
 from .._texts.found import OWN_RIGHTS, OriginalState, Rights
 from .._wanted.security_key import SecurityKey
-from . import cockpit, credentials, doors, guard, locked_out, people, refusals, self_service, services, warnings
+from . import (
+    accounts,
+    cockpit,
+    credentials,
+    doors,
+    guard,
+    locked_out,
+    people,
+    refusals,
+    self_service,
+    services,
+    warnings,
+)
 from .changes import Change, Enrol, Expectation, Move, Plan, ReloadSshd, Renew, Revision, Write
 from .draft import Draft, remove_stale_locks
 from .services import Services
@@ -42,7 +54,7 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
         *warnings.security_keys(situation),
         *warnings.origins(situation),
     ]
-    refused = [*refusals.host(situation), *refusals.accounts(situation), *pam_services.refused]
+    refused = [*refusals.host(situation), *accounts.refusals(situation), *pam_services.refused]
     refused += [*cockpit.refusals(situation), *doors.cannot_ask(situation), *doors.other_sudo_services(situation)]
     (warned if state.asks_for_code else refused).extend(credentials.held_at_logins(situation))
     if settings.ssh:

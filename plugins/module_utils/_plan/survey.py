@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from . import locked_out, warnings
+from . import credentials, locked_out, warnings
 from .situation import Situation
 
 
@@ -34,7 +34,7 @@ def would_be_locked_out(situation: Situation) -> list[dict[str, t.Any]]:
     return [{"user": one.user, "services": list(one.services), "message": named(one.message)} for one in accounts]
 
 
-def _denied(situation: Situation, denial: warnings.Denial) -> list[dict[str, t.Any]]:
+def _denied(situation: Situation, denial: credentials.Denial) -> list[dict[str, t.Any]]:
     """Everybody who can log in, needs a code, and is denied even with a right one."""
     state = situation.state
     services = list(state.protected_services)

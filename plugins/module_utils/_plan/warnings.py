@@ -19,35 +19,26 @@ from .people import Names, Sentence
 from .situation import Situation
 
 
-class Denial(t.NamedTuple):
-    """Why everybody who needs a code is denied on a host, and what helps, each without its full stop."""
-
-    why: str
-    remedy: str = (
-        "Run fleet.auth.enable, which repairs it, or twofactor-recover on the host, which turns two-factor login off"
-    )
-
-
-def why_nobody_gets_in(state: HostState) -> Denial | None:
+def why_nobody_gets_in(state: HostState) -> credentials.Denial | None:
     """Why everybody who needs a code is denied on this host; None if that is not so."""
     step, backend = state.code_step, backends.asking(state.code_step)
     if not state.protected_services:
         return None
     if backend and backend not in state.code_modules:
         module = backends.BACKENDS[backend].MODULE
-        return Denial(f"{module}, which {places.SWITCH} needs, is missing on {state.hostname}")
+        return credentials.Denial(f"{module}, which {places.SWITCH} needs, is missing on {state.hostname}")
     missing = state.missing_modules(state.text(places.SWITCH) or "") if backend else []
     if missing:
         are = "are" if missing[1:] else "is"
-        return Denial(
+        return credentials.Denial(
             f"{' and '.join(missing)}, without which {places.SWITCH} denies, {are} missing on {state.hostname}",
             "Install the package that contains it, or run twofactor-recover on the host, which turns two-factor login "
             "off",
         )
     if not backend and step.damage and not step.passes_everyone:
-        return Denial(f"{places.SWITCH} on {state.hostname} is {'gone' if step.is_gone else 'damaged'}")
+        return credentials.Denial(f"{places.SWITCH} on {state.hostname} is {'gone' if step.is_gone else 'damaged'}")
     held_for_all = credentials.holds_of_all(state) if backend else []
-    return Denial(*credentials.denied(state, held_for_all[0])) if held_for_all else None
+    return credentials.denied(state, held_for_all[0]) if held_for_all else None
 
 
 def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
@@ -76,7 +67,7 @@ def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
                 f"release closes this. Look at who has logged in to {service} since then."
             )
     if backends.asking(step) not in state.code_modules and state.protected_services:
-        yield f"{t.cast(Denial, why_nobody_gets_in(state)).why}: everybody who needs a code was denied."
+        yield f"{t.cast(credentials.Denial, why_nobody_gets_in(state)).why}: everybody who needs a code was denied."
     if "sshd" in services and "sshd" not in state.protected_services and state.text(places.DROP_IN) is not None:
         yield f"sshd on {hostname} was not asking for codes: {places.PAM_D}/sshd had lost the block."
     if "sshd" in services and state.text(places.DROP_IN) is not None and state.unread_by_sshd:
