@@ -379,6 +379,13 @@ class TestConfig:
         further = [places.COCKPIT_DIRECTORY, *places.KEYTABS, places.VENDOR_PAM_D, "/etc/security", "/etc/authselect"]
         assert watched == [*places.GUARD_WATCHED, *places.GUARD_WATCHED_UNITS, *further]
 
+    def test_has_systemd_watch_directories_in_place_of_files_that_may_not_exist(self, on: HostState) -> None:
+        """Otherwise systemd misses what changes at the same time as something comes into the directory."""
+        watched = re.findall(r"^PathChanged=(.*)$", on.text(places.GUARD_PATH_UNIT) or "", re.MULTILINE)
+        assert not {*places.SSHD_SERVICE_OPTIONS, *places.KEYTABS}.intersection(watched)
+        assert {"/etc", "/etc/cockpit", "/etc/default"} < {*watched}
+        assert "/etc/sysconfig" not in watched
+
     def test_watches_files_that_are_included_by_absolute_path(self) -> None:
         link, where = "/etc/site/auth", "/srv/pam/auth"
         files = {

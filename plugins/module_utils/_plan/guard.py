@@ -37,7 +37,7 @@ def set_up(
     further = _further_watched(situation, draft, asking_services, stacks)
     units = {
         places.GUARD_SERVICE_UNIT: contents[places.GUARD_SERVICE_UNIT],
-        places.GUARD_PATH_UNIT: guard.watching(contents[places.GUARD_PATH_UNIT], further),
+        places.GUARD_PATH_UNIT: guard.watching(contents[places.GUARD_PATH_UNIT], _for_systemd(state, further)),
     }
     is_on = mode(state) != _OFF and all(draft.text(path) == text for path, text in units.items())
     config = _config(draft, situation, protected, asking_services, stacks, (*places.GUARD_WATCHED, *further))
@@ -100,6 +100,18 @@ def _further_watched(
     files += [*state.sshd_included, *by_path]
     elsewhere = {path.rpartition("/")[0] for path in files} - {*places.GUARD_WATCHED, *vendor}
     return (*units, *past_pam, *vendor, *lists, *sorted(elsewhere), *state.module_directories)
+
+
+def _for_systemd(state: HostState, watched: t.Iterable[str]) -> list[str]:
+    """The paths at which systemd watches for changes, so that it starts the guard.
+
+    If a watched file does not exist, systemd watches its directory for it, and begins anew to watch all paths with each
+    file that comes there; what changes in that moment is missed. So directories are watched in place of such files.
+    """
+    unused = "/etc/sysconfig/" if state.os_family == "debian" else "/etc/default/"
+    usual = (*places.SSHD_SERVICE_OPTIONS, *places.KEYTABS)
+    paths = (one.rpartition("/")[0] if one in usual else one for one in watched if not one.startswith(unused))
+    return [*dict.fromkeys(paths)]
 
 
 def _key_lists(draft: Draft) -> list[str]:
