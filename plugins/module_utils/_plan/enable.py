@@ -98,8 +98,8 @@ def _missing_packages(situation: Situation) -> t.Iterator[str]:
 
 def _locked_out(situation: Situation, asking_services: t.Collection[str]) -> list[str]:
     """Refuse because of everyone who would be locked out if these services asked for the code."""
-    accounts = locked_out.locked_out(situation, asking_services, situation.enrolled_afterwards)
-    reasons = [(one.user, one.reason) for one in accounts]
+    found = locked_out.locked_out(situation, asking_services, situation.enrolled_afterwards)
+    reasons = [(one.user, one.reason) for one in found]
     return [*people.sentences([*reasons, *locked_out.left_without_keys(situation)])]
 
 
