@@ -54,8 +54,9 @@ def test_of_two_accounts_with_one_name_the_host_knows_the_first(monkeypatch: pyt
     local, other = (
         pwd.struct_passwd(("alice", "x", 1001, 1001, "", home, "/bin/sh")) for home in ("/home/a", "/net/a")
     )
-    monkeypatch.setattr(pwd, "getpwall", lambda: [local, other])
-    assert nss.listed() == {"alice": local}
+    root = pwd.struct_passwd(("root", "x", 0, 0, "", "/root", "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwall", lambda: [root, local, other])
+    assert [*nss.listed().items()] == [("root", root), ("alice", local)]
 
 
 @pytest.mark.parametrize(

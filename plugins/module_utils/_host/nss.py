@@ -24,9 +24,12 @@ _OWN_SOURCES = {"files", "systemd", "compat", "db", "altfiles"}
 
 def listed() -> dict[str, pwd.struct_passwd]:
     """The accounts that the host lists, without lines such as `+` that stand for other accounts; nsswitch.conf(5)."""
-    # If a name is in several sources, or twice in one, the first entry is the one that counts.
-    entries = reversed(pwd.getpwall())
-    return {entry.pw_name: entry for entry in entries if not entry.pw_name.startswith(("+", "-"))}
+    found: dict[str, pwd.struct_passwd] = {}
+    for entry in pwd.getpwall():
+        if not entry.pw_name.startswith(("+", "-")):
+            # If a name is in several sources, or twice in one, the first entry is the one that counts.
+            found.setdefault(entry.pw_name, entry)
+    return found
 
 
 def by_own_name(names: t.Iterable[str]) -> dict[str, pwd.struct_passwd]:
