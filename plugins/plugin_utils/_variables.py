@@ -12,6 +12,8 @@ from __future__ import annotations
 import difflib
 import typing as t
 
+from ansible.module_utils.parsing.convert_bool import BOOLEANS_FALSE, BOOLEANS_TRUE
+
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
 from ansible_collections.fleet.auth.plugins.plugin_utils._types import kind
 
@@ -52,14 +54,8 @@ OWN = f"{PREFIX}own_variables"
 _OF_CONTROLLERS = ("ansible_", "awx_", "tower_", "semaphore_", "molecule_", "_")
 """The prefixes of variables that Ansible itself reads, or that controllers add to each run."""
 
-
 _SETS_ENABLED = {"fleet.auth.enable": True, "fleet.auth.disable": False}
 """The playbooks that set `twofactor_enabled` themselves."""
-_TRUE_OR_FALSE = {
-    True: ("true", "yes", "on", "1", "y", "t", "1.0"),
-    False: ("false", "no", "off", "0", "n", "f", "0.0"),
-}
-"""What Ansible takes for true and for false, in lower case."""
 
 
 class Playbook(t.NamedTuple):
@@ -104,7 +100,7 @@ def contradicting(extra: t.Mapping[str, t.Any], playbook: Playbook) -> list[str]
     """A sentence if an extra variable would make a playbook do the opposite of what it is for."""
     name = f"{PREFIX}enabled"
     value, wanted = str(extra.get(name)).lower(), _SETS_ENABLED.get(playbook.name)
-    if name not in extra or wanted is None or value in _TRUE_OR_FALSE[wanted]:
+    if name not in extra or wanted is None or value in map(str, BOOLEANS_TRUE if wanted else BOOLEANS_FALSE):
         return []
     return [
         f"-e {name}={value} contradicts {playbook.name}, which sets it to {str(wanted).lower()}. Leave it out, or run "
